@@ -115,3 +115,24 @@ ParameterLayout::ParameterLayout(const ModelConfig& c) {
   head_ = c.tied ? embedding_ : Add("lm_head.weight", c.vocab, c.hidden, ParameterRole::kHead);
 }
 
+void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out) {
+  for (const Parameter& p : layout.parameters()) {
+    float* values = out + p.offset;
+    if (p.role == ParameterRole::kNorm) {
+      for (int64_t i = 0; i < p.size(); ++i) values[i] = 1;
+      continue;
+    }
+    double std = 1 / std::sqrt(static_cast<double>(p.cols));
+    if (p.role == ParameterRole::kEmbedding) std = 0.5;
+    if (p.role == ParameterRole::kHead) std *= 0.5;
+    // Routed experts keep 1/fan_in: each sees few tokens.
+    const bool writes_residual = absl::StrContains(p.name, ".o_proj.") ||
+                                 (absl::StrContains(p.name, ".down_proj.") &&
+                                  !absl::StrContains(p.name, ".experts."));
+    if (writes_residual) std *= 0.5;
+    RandomStream stream(DeriveKey(KeyFromSeed(seed), p.name));
+    for (int64_t i = 0; i < p.size(); ++i) values[i] = static_cast<float>(std * stream.Normal());
+  }
+}
+
+}  // namespace hone
