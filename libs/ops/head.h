@@ -9,6 +9,12 @@
 
 namespace hone::ops {
 
+// What logits are multiplied by: 1 / temperature, where 0 (unset) means 1. The engine and the learner both
+// take it from here, since their logprobs must be the same bits.
+inline float InverseTemperature(float temperature) {
+  return temperature > 0 ? 1 / temperature : 1;
+}
+
 // Rows whose next token is scored, and where the results go. Arrays have one element per row.
 struct HeadRows {
   Matrix hidden;                 // [M, D] after the final norm, packed
