@@ -68,7 +68,7 @@ void AddRolloutMetrics(std::span<const v1::Group> groups, Metrics& metrics) {
 
 absl::StatusOr<std::vector<Trainer::Sample>> Trainer::Collect(const v1::GrpoStage& spec,
                                                               std::span<const v1::Group> groups,
-                                                              Metrics& metrics) {
+                                                              int64_t step, Metrics& metrics) {
   std::vector<Sample> samples;
   std::vector<size_t> first_of;  // of each group
   const int32_t vocab = static_cast<int32_t>(transformer_.config().vocab);
@@ -100,7 +100,8 @@ absl::StatusOr<std::vector<Trainer::Sample>> Trainer::Collect(const v1::GrpoStag
     }
   }
 
-  const bool monitors = spec.kl().monitor() && reference_ != nullptr;
+  const bool monitors =
+      spec.kl().monitor() && step % std::max(1, spec.kl().monitor_every()) == 0;
   const bool in_reward = spec.kl().placement() == v1::KlSpec::PLACEMENT_REWARD;
   if (reference_ && (spec.kl().beta() > 0 || monitors)) {
     std::vector<TrainSequence> sequences;
@@ -239,7 +240,7 @@ absl::StatusOr<Metrics> Trainer::GrpoStep(const v1::GrpoStage& spec,
     return absl::FailedPreconditionError("the loss has a KL term but the stage has no reference");
   Metrics metrics;
   AddRolloutMetrics(groups, metrics);
-  HONE_ASSIGN_OR_RETURN(std::vector<Sample> samples, Collect(spec, groups, metrics));
+  HONE_ASSIGN_OR_RETURN(std::vector<Sample> samples, Collect(spec, groups, step, metrics));
 
   // Minibatches: a random split of the completions, the same on every replay.
   std::vector<Sample*> order;

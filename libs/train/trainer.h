@@ -79,7 +79,8 @@ class Trainer {
   struct Scored;
 
   absl::StatusOr<std::vector<Sample>> Collect(const v1::GrpoStage& spec,
-                                              std::span<const v1::Group> groups, Metrics& metrics);
+                                              std::span<const v1::Group> groups, int64_t step,
+                                              Metrics& metrics);
   absl::Status Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
                       std::span<Sample*> minibatch, bool on_policy, int64_t step, int64_t version,
                       LossStats& stats, Metrics& sums);
