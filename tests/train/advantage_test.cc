@@ -26,7 +26,7 @@ GroupAdvantages One(const v1::AdvantageSpec& spec, const Group& group, int min_g
                     v1::TruncationMode truncation = v1::TRUNCATION_MODE_KEEP) {
   auto e = AdvantageEstimator::Create(spec, truncation, static_cast<int>(group.size()), min_group);
   REQUIRE_OK(e);
-  return e->Compute(std::vector{group})[0];
+  return e->Compute(std::span(&group, 1))[0];
 }
 
 constexpr auto kStd = v1::AdvantageSpec::KIND_GROUP_STD;

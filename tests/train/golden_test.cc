@@ -28,7 +28,9 @@ AdvantageEstimator Preset(const char* name) {
 }
 
 std::vector<double> Advantages(const char* preset, const std::vector<double>& rewards) {
-  return Preset(preset).Compute(std::vector{Samples(rewards)})[0].advantage;
+  return Preset(preset)
+      .Compute(std::vector<std::vector<ScoredSample>>{Samples(rewards)})[0]
+      .advantage;
 }
 
 TEST_CASE("advantage presets equal the goldens", "[train]") {
@@ -78,7 +80,8 @@ TEST_CASE("equal rewards give exactly zero where a float32 deviation would not",
     spec.set_ddof(1);
     auto e = AdvantageEstimator::Create(spec, v1::TRUNCATION_MODE_KEEP, group, 0);
     REQUIRE_OK(e);
-    const auto result = e->Compute(std::vector{Samples(std::vector<double>(group, reward))})[0];
+    const auto result = e->Compute(
+        std::vector<std::vector<ScoredSample>>{Samples(std::vector<double>(group, reward))})[0];
     CAPTURE(name);
     CHECK(result.zero_variance);
     CHECK_FALSE(result.dropped);

@@ -13,6 +13,7 @@ using testing::FixtureF1;
 using testing::MakeLoss;
 using testing::Minibatch;
 using testing::Near;
+using testing::Run;
 using v1::LossSpec;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();

@@ -13,6 +13,7 @@ using testing::Golden;
 using testing::Minibatch;
 using testing::Near;
 using testing::Rows;
+using testing::Run;
 
 struct Case {
   const char* name;

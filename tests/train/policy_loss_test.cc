@@ -16,6 +16,7 @@ using testing::MakeLoss;
 using testing::Minibatch;
 using testing::Near;
 using testing::Rows;
+using testing::Run;
 using v1::KlSpec;
 using v1::LossSpec;
 
