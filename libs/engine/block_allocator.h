@@ -7,8 +7,8 @@
 
 namespace hone {
 
-// Hands out blocks of kBlockTokens rows of the key/value cache. It manages numbers only, not memory.
-// Not thread-safe.
+// Hands out blocks of kBlockTokens rows of the key/value cache. It manages numbers only, not
+// memory. Not thread-safe.
 class BlockAllocator {
  public:
   static constexpr int64_t kBlockTokens = 64;
@@ -44,7 +44,8 @@ class TokenRows {
   const std::vector<int32_t>& rows() const { return rows_; }
   // Blocks needed to append `tokens` more.
   int64_t BlocksFor(int64_t tokens) const {
-    const int64_t room = static_cast<int64_t>(blocks_.size()) * BlockAllocator::kBlockTokens - size();
+    const int64_t room =
+        static_cast<int64_t>(blocks_.size()) * BlockAllocator::kBlockTokens - size();
     const int64_t over = tokens - room;
     return over <= 0 ? 0 : (over + BlockAllocator::kBlockTokens - 1) / BlockAllocator::kBlockTokens;
   }

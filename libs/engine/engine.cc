@@ -68,8 +68,8 @@ absl::Status Engine::Check(const GroupRequest& r) const {
   if (r.prompt.empty()) return absl::InvalidArgumentError("prompt has no tokens");
   for (int32_t id : r.prompt)
     if (id < 0 || id >= transformer_.config().vocab)
-      return absl::InvalidArgumentError(absl::StrCat("prompt token ", id, " is outside [0, ",
-                                                     transformer_.config().vocab, ")"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("prompt token ", id, " is outside [0, ", transformer_.config().vocab, ")"));
   const auto prompt = static_cast<int64_t>(r.prompt.size());
   if (prompt >= transformer_.max_context())
     return absl::InvalidArgumentError(absl::StrCat("prompt of ", prompt,
@@ -95,10 +95,9 @@ absl::Status Engine::Check(const GroupRequest& r) const {
   const int64_t longest =
       std::min<int64_t>(p.max_new_tokens(), transformer_.max_context() - prompt);
   if (blocks_for(prompt) + blocks_for(longest) > blocks_.total())
-    return absl::ResourceExhaustedError(
-        absl::StrCat("a prompt of ", prompt, " and ", longest, " new tokens need ",
-                     blocks_for(prompt) + blocks_for(longest), " cache blocks; there are ",
-                     blocks_.total()));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "a prompt of ", prompt, " and ", longest, " new tokens need ",
+        blocks_for(prompt) + blocks_for(longest), " cache blocks; there are ", blocks_.total()));
   return absl::OkStatus();
 }
 

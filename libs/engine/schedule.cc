@@ -1,4 +1,5 @@
-// Which tokens go into the next forward pass: decoding sequences first, then prefill, oldest request first.
+// Which tokens go into the next forward pass: decoding sequences first, then prefill, oldest
+// request first.
 
 #include <algorithm>
 
@@ -6,8 +7,8 @@
 
 namespace hone {
 
-// Appends tokens [begin, end) of the prompt (sequence == nullptr) or of a completion to the batch, taking cache
-// rows for them. The caller made sure of budget and room.
+// Appends tokens [begin, end) of the prompt (sequence == nullptr) or of a completion to the batch,
+// taking cache rows for them. The caller made sure of budget and room.
 void Engine::AddTokens(Plan& plan, Group& group, Sequence* sequence, int64_t begin, int64_t end) {
   Batch& b = plan.batch;
   TokenRows& rows = sequence ? sequence->own : group.prompt;
@@ -29,8 +30,8 @@ void Engine::AddTokens(Plan& plan, Group& group, Sequence* sequence, int64_t beg
   if (sequence) sequence->in_batch = true;
 }
 
-// Frees rows until `blocks` are available, taking them from the youngest sequences first; never from the one that
-// asks, nor from older ones. False when that is not enough.
+// Frees rows until `blocks` are available, taking them from the youngest sequences first; never
+// from the one that asks, nor from older ones. False when that is not enough.
 bool Engine::MakeRoom(int64_t blocks, const Group* for_group, const Sequence* for_sequence) {
   for (auto g = groups_.rbegin(); blocks_.available() < blocks && g != groups_.rend(); ++g) {
     Group& group = **g;

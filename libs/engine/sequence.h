@@ -6,8 +6,8 @@
 
 namespace hone {
 
-// One completion in the making. `tokens` are those sampled; the first `cached` of them have rows in the cache
-// (all but the last while it decodes; none after a preemption).
+// One completion in the making. `tokens` are those sampled; the first `cached` of them have rows in
+// the cache (all but the last while it decodes; none after a preemption).
 struct Engine::Sequence {
   int32_t index = 0;
   uint64_t noise_key = 0;

@@ -13,7 +13,8 @@ namespace hone {
 // Decides when one completion ends, and keeps its text. Not thread-safe.
 class Stopping {
  public:
-  // `tokenizer` may be null when there are no stop strings; then there is no text. Both must outlive this.
+  // `tokenizer` may be null when there are no stop strings; then there is no text. Both must
+  // outlive this.
   Stopping(const Tokenizer* tokenizer, const v1::SamplingParams& params,
            const std::vector<int32_t>& eos_ids, int64_t max_tokens);
 

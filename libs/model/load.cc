@@ -40,8 +40,8 @@ absl::Status ReadAll(const HfReader& reader, const std::vector<Parameter>& param
                      const ParameterArena& into) {
   for (const Parameter& p : parameters) HONE_RETURN_IF_ERROR(CheckShape(reader, p));
   for (const Parameter& p : parameters)
-    HONE_RETURN_IF_ERROR(reader.Read(p.name, into.dtype(), into.View(p).data, p.size(),
-                                     {.require_finite = true}));
+    HONE_RETURN_IF_ERROR(
+        reader.Read(p.name, into.dtype(), into.View(p).data, p.size(), {.require_finite = true}));
   return absl::OkStatus();
 }
 
@@ -54,13 +54,14 @@ absl::Status LoadWeights(const HfReader& reader, const ModelConfig& config,
   if (!config.tied || reader.Find("lm_head.weight") == nullptr) return absl::OkStatus();
   // A tied checkpoint may carry a copy of the head; a different one would be lost silently.
   const Matrix embedding = weights.parameters.View(layout.embedding());
-  std::vector<char> head(static_cast<size_t>(embedding.rows * embedding.cols *
-                                             BytesOf(embedding.dtype)));
-  HONE_RETURN_IF_ERROR(reader.Read("lm_head.weight", embedding.dtype, head.data(),
-                                   embedding.rows * embedding.cols));
+  std::vector<char> head(
+      static_cast<size_t>(embedding.rows * embedding.cols * BytesOf(embedding.dtype)));
+  HONE_RETURN_IF_ERROR(
+      reader.Read("lm_head.weight", embedding.dtype, head.data(), embedding.rows * embedding.cols));
   if (std::memcmp(head.data(), embedding.data, head.size()) != 0)
     return absl::InvalidArgumentError(absl::StrCat(
-        reader.dir(), ": tie_word_embeddings is true but lm_head.weight differs from the embedding"));
+        reader.dir(),
+        ": tie_word_embeddings is true but lm_head.weight differs from the embedding"));
   return absl::OkStatus();
 }
 

@@ -13,8 +13,8 @@ namespace hone {
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
 
 // Reads every parameter and routing bias by name and converts it to the dtype of `weights`.
-// INVALID_ARGUMENT: a tensor is missing or has another shape than config.json says (name, both shapes), or
-// holds NaN or infinity. A tied model's redundant head must equal the embedding.
+// INVALID_ARGUMENT: a tensor is missing or has another shape than config.json says (name, both
+// shapes), or holds NaN or infinity. A tied model's redundant head must equal the embedding.
 absl::Status LoadWeights(const HfReader& reader, const ModelConfig& config,
                          const ParameterLayout& layout, Weights& weights);
 

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
-#include "libs/train/advantage.h"
 #include "libs/ops/head.h"
+#include "libs/train/advantage.h"
 #include "libs/train/kl.h"
 #include "libs/train/schedule.h"
 #include "libs/train/scored.h"
@@ -100,8 +100,7 @@ absl::StatusOr<std::vector<Trainer::Sample>> Trainer::Collect(const v1::GrpoStag
     }
   }
 
-  const bool monitors =
-      spec.kl().monitor() && step % std::max(1, spec.kl().monitor_every()) == 0;
+  const bool monitors = spec.kl().monitor() && step % std::max(1, spec.kl().monitor_every()) == 0;
   const bool in_reward = spec.kl().placement() == v1::KlSpec::PLACEMENT_REWARD;
   if (reference_ && (spec.kl().beta() > 0 || monitors)) {
     std::vector<TrainSequence> sequences;

@@ -38,8 +38,7 @@ std::vector<Optimizer::Named> Optimizer::State() {
 }
 
 const float* Optimizer::Master(const Weights& weights) const {
-  return static_cast<const float*>(master_.size() > 0 ? master_.data()
-                                                      : weights.parameters.data());
+  return static_cast<const float*>(master_.size() > 0 ? master_.data() : weights.parameters.data());
 }
 
 double Optimizer::Step(const Device& on, Arena& arena, const v1::OptimizerSpec& spec,
@@ -123,14 +122,12 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
   const int64_t side = std::min(rows, cols);
   const float* grad = static_cast<const float*>(gradients.data()) + offset;
   float* momentum = static_cast<float*>(m_.data()) + offset;
-  const auto mu =
-      static_cast<float>(spec.muon_momentum() == 0 ? 0.95 : spec.muon_momentum());
+  const auto mu = static_cast<float>(spec.muon_momentum() == 0 ? 0.95 : spec.muon_momentum());
   const auto axpby = [&](const float* x, float* y, int64_t length, double a, double b) {
-    on.Run(on.table().axpby, AxpbyArgs{.x = x,
-                                       .y = y,
-                                       .n = length,
-                                       .a = static_cast<float>(a),
-                                       .b = static_cast<float>(b)});
+    on.Run(
+        on.table().axpby,
+        AxpbyArgs{
+            .x = x, .y = y, .n = length, .a = static_cast<float>(a), .b = static_cast<float>(b)});
   };
   axpby(grad, momentum, n, scale, mu);
   float* x = arena.NewArray<float>(n);

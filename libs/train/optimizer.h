@@ -11,12 +11,13 @@
 
 namespace hone {
 
-// AdamW (Loshchilov & Hutter) for all parameters, or Muon for the matrices inside blocks and AdamW for the rest.
-// Muon: Nesterov momentum, five Newton-Schulz steps with coefficients (3.4445, -4.7750, 2.0315), update scaled
-// by 0.2 sqrt(max(rows, cols)) so that it shares AdamW's learning rate (Moonlight, arXiv 2502.16982). gate and
-// up, and each expert, are matrices of their own.
+// AdamW (Loshchilov & Hutter) for all parameters, or Muon for the matrices inside blocks and AdamW
+// for the rest. Muon: Nesterov momentum, five Newton-Schulz steps with coefficients (3.4445,
+// -4.7750, 2.0315), update scaled by 0.2 sqrt(max(rows, cols)) so that it shares AdamW's learning
+// rate (Moonlight, arXiv 2502.16982). gate and up, and each expert, are matrices of their own.
 //
-// Holds f32 moments and, when the weights are bf16, f32 master weights, in flat arenas. Not thread-safe.
+// Holds f32 moments and, when the weights are bf16, f32 master weights, in flat arenas. Not
+// thread-safe.
 class Optimizer {
  public:
   // `layout` must outlive this. Master weights start as `weights`.
@@ -24,8 +25,8 @@ class Optimizer {
 
   // Starts afresh for a stage: zero moments, step 0. Masters are kept.
   void Reset();
-  // One update. Gradients are left as they are. Returns their global L2 norm before clipping; when it is not
-  // finite nothing is changed.
+  // One update. Gradients are left as they are. Returns their global L2 norm before clipping; when
+  // it is not finite nothing is changed.
   double Step(const Device& on, Arena& arena, const v1::OptimizerSpec& spec, double learning_rate,
               const ParameterArena& gradients, Weights& weights);
   int64_t steps() const { return steps_; }

@@ -5,7 +5,8 @@
 namespace hone {
 namespace {
 
-// Adds rows for `tokens` at positions from `position` on, as one sequence whose keys are `keys` and then its own rows.
+// Adds rows for `tokens` at positions from `position` on, as one sequence whose keys are `keys` and
+// then its own rows.
 void AddRows(Batch& b, std::span<const int32_t> tokens, int64_t position,
              std::span<const int32_t> keys) {
   b.kv_rows.insert(b.kv_rows.end(), keys.begin(), keys.end());
@@ -46,7 +47,8 @@ std::vector<MicroBatch> Pack(std::span<const TrainSequence> sequences, int64_t m
     }
     m.items.push_back({static_cast<int64_t>(i), static_cast<int64_t>(m.targets.size())});
     const int64_t first = b.tokens();
-    if (inputs > 0) AddRows(b, s.completion.first(static_cast<size_t>(inputs)), prompt, prompt_rows);
+    if (inputs > 0)
+      AddRows(b, s.completion.first(static_cast<size_t>(inputs)), prompt, prompt_rows);
     b.cluster_start.back() = static_cast<int32_t>(b.sequences());
     m.scored_rows.push_back(prompt_rows.back());
     for (int64_t j = 0; j < inputs; ++j) m.scored_rows.push_back(static_cast<int32_t>(first + j));

@@ -99,12 +99,10 @@ Metrics Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, do
                        const ExpertLoad& load) {
   Metrics metrics;
   arena_.Reset();
-  const double norm =
-      optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
+  const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
   metrics["grad_norm"] = norm;
   metrics["skipped_updates"] = std::isfinite(norm) ? 0 : 1;
-  if (transformer_.config().moe.experts > 0)
-    metrics["moe_max_violation"] = MaxViolation(load);
+  if (transformer_.config().moe.experts > 0) metrics["moe_max_violation"] = MaxViolation(load);
   if (moe.bias_update_rate() > 0 && std::isfinite(norm))
     UpdateRoutingBiases(transformer_.layout(), load, moe.bias_update_rate(), weights_);
   return metrics;
@@ -160,7 +158,8 @@ absl::StatusOr<Metrics> Trainer::SftStep(const v1::SftStage& spec,
   double loss = 0, entropy = 0;
   int64_t tokens = 0;
   const double weight = 1.0 / static_cast<double>(response_tokens);
-  const int64_t max_tokens = spec.max_micro_batch_tokens() > 0 ? spec.max_micro_batch_tokens() : 4096;
+  const int64_t max_tokens =
+      spec.max_micro_batch_tokens() > 0 ? spec.max_micro_batch_tokens() : 4096;
   const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
   for (const MicroBatch& m : Pack(sequences, max_tokens)) {
     ForwardBackward(m, alpha, load, [&](const Scored& s, int64_t begin, int64_t end) {

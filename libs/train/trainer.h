@@ -31,8 +31,9 @@ struct Demonstration {
 
 using Metrics = std::map<std::string, double>;
 
-// Turns batches into updates of one model's weights. Everything that a step's arithmetic depends on is an argument or
-// part of the training state, so that the same calls give the same bits on any number of threads.
+// Turns batches into updates of one model's weights. Everything that a step's arithmetic depends on
+// is an argument or part of the training state, so that the same calls give the same bits on any
+// number of threads.
 //
 // Owns weights, gradients, moments and the reference. Not thread-safe.
 class Trainer {
@@ -44,7 +45,8 @@ class Trainer {
     int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
   };
 
-  // `transformer` must outlive this. Weights start as zeros: initialize or load them through weights().
+  // `transformer` must outlive this. Weights start as zeros: initialize or load them through
+  // weights().
   Trainer(const Transformer& transformer, const Options& options);
 
   Weights& weights() { return weights_; }
@@ -63,9 +65,10 @@ class Trainer {
   absl::StatusOr<Metrics> SftStep(const v1::SftStage& spec,
                                   std::span<const Demonstration> demonstrations, int64_t step);
 
-  // One rollout batch: advantages, minibatches, updates. `step` counts from 0 in the stage, `version` is that
-  // of the present weights, `seed` the run's. Metric names are listed in README.md.
-  // INVALID_ARGUMENT: a group whose logprobs do not match its tokens, or ids outside the vocabulary.
+  // One rollout batch: advantages, minibatches, updates. `step` counts from 0 in the stage,
+  // `version` is that of the present weights, `seed` the run's. Metric names are listed in
+  // README.md. INVALID_ARGUMENT: a group whose logprobs do not match its tokens, or ids outside the
+  // vocabulary.
   absl::StatusOr<Metrics> GrpoStep(const v1::GrpoStage& spec, std::span<const v1::Group> groups,
                                    int64_t step, int64_t version, uint64_t seed);
 

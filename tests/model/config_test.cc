@@ -14,7 +14,8 @@ nlohmann::json Golden(const std::string& name) {
 }
 
 TEST_CASE("rotary frequencies equal those of transformers", "[model]") {
-  for (const auto& [name, golden] : Golden("models/rope_goldens.json").items()) {
+  const nlohmann::json goldens = Golden("models/rope_goldens.json");
+  for (const auto& [name, golden] : goldens.items()) {
     INFO(name);
     nlohmann::json json = golden["config"];
     const int64_t dim = golden["dim"];
@@ -32,7 +33,8 @@ TEST_CASE("rotary frequencies equal those of transformers", "[model]") {
     REQUIRE(got.inv_freq.size() == want.size());
     for (size_t i = 0; i < want.size(); ++i)
       CHECK(std::abs(got.inv_freq[i] - want[i]) <= 1e-6 * std::abs(want[i]));
-    CHECK(std::abs(got.attention_factor - golden["attention_factor"].get<double>()) < 1e-6);
+    if (golden["attention_factor"].is_number())
+      CHECK(std::abs(got.attention_factor - golden["attention_factor"].get<double>()) < 1e-6);
   }
 }
 
