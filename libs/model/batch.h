@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace hone {
+
+// Tokens of several sequences, packed without padding. Sequence s owns the query rows [q_start[s], q_start[s+1]);
+// its logical keys are the rows kv_rows[kv_start[s] ..) of the key/value storage, in order of position,
+// the sequence's own rows last. The storage is the batch's own rows (training: row = token) or a paged cache
+// (engine), and keys may be shared: completions of a group attend to their one prompt.
+struct Batch {
+  std::vector<int32_t> ids;        // [N]
+  std::vector<int32_t> positions;  // [N]
+  std::vector<int32_t> q_start;    // [S + 1]
+  std::vector<int32_t> kv_start;   // [S + 1]
+  std::vector<int32_t> kv_rows;    // [kv_start[S]]
+  // Sequences [cluster_start[i], cluster_start[i+1]) may share key rows. Training only.
+  std::vector<int32_t> cluster_start;
+  // Cache row of every token. Engine only; empty in training.
+  std::vector<int32_t> cache_rows;
+
+  int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
+  int64_t sequences() const { return static_cast<int64_t>(q_start.size()) - 1; }
+};
+
+}  // namespace hone

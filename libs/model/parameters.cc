@@ -1,0 +1,138 @@
+#include "libs/model/parameters.h"
+
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/random.h"
+
+namespace hone {
+
+using Span = ParameterLayout::Span;
+
+Span ParameterLayout::Add(std::string name, int64_t rows, int64_t cols, ParameterRole role) {
+  const Span span{size_, rows, cols};
+  parameters_.push_back({std::move(name), rows, cols, size_, role});
+  size_ += rows * cols;
+  return span;
+}
+
+namespace {
+// The view of consecutive tensors of equal width.
+Span Join(const Span& a, const Span& b) {
+  HONE_CHECK(a.cols == b.cols && a.offset + a.rows * a.cols == b.offset);
+  return {a.offset, a.rows + b.rows, a.cols};
+}
+}  // namespace
+
+void ParameterLayout::AddAttention(const ModelConfig& c, const std::string& prefix, Layer& layer) {
+  const auto matrix = [&](const char* name, int64_t rows, int64_t cols) {
+    return Add(absl::StrCat(prefix, "self_attn.", name, ".weight"), rows, cols,
+               ParameterRole::kMatrix);
+  };
+  const auto norm = [&](const char* name, int64_t cols) {
+    return Add(absl::StrCat(prefix, "self_attn.", name, ".weight"), 1, cols, ParameterRole::kNorm);
+  };
+  if (c.attention == ModelConfig::Attention::kMla) {
+    const int64_t q_dim = c.heads * (c.nope_dim + c.rope_dim);
+    const Span q = c.q_lora_rank > 0 ? matrix("q_a_proj", c.q_lora_rank, c.hidden)
+                                     : matrix("q_proj", q_dim, c.hidden);
+    const Span kv = matrix("kv_a_proj_with_mqa", c.kv_lora_rank + c.rope_dim, c.hidden);
+    layer.input = Join(q, kv);
+    if (c.q_lora_rank > 0) {
+      layer.q_a_norm = norm("q_a_layernorm", c.q_lora_rank);
+      layer.q_b = matrix("q_b_proj", q_dim, c.q_lora_rank);
+    }
+    layer.kv_a_norm = norm("kv_a_layernorm", c.kv_lora_rank);
+    layer.kv_b = matrix("kv_b_proj", c.heads * (c.nope_dim + c.v_dim), c.kv_lora_rank);
+  } else {
+    const Span q = matrix("q_proj", c.heads * c.head_dim, c.hidden);
+    const Span k = matrix("k_proj", c.kv_heads * c.head_dim, c.hidden);
+    const Span v = matrix("v_proj", c.kv_heads * c.head_dim, c.hidden);
+    layer.input = Join(Join(q, k), v);
+    if (c.qk_norm) {
+      layer.q_norm = norm("q_norm", c.head_dim);
+      layer.k_norm = norm("k_norm", c.head_dim);
+    }
+  }
+  layer.output = matrix("o_proj", c.hidden, c.heads * c.v_dim);
+}
+
+void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const std::string& prefix,
+                                     Layer& layer) {
+  const auto swiglu = [&](const std::string& name, int64_t width) {
+    const Span gate = Add(absl::StrCat(name, "gate_proj.weight"), width, c.hidden,
+                          ParameterRole::kMatrix);
+    const Span up =
+        Add(absl::StrCat(name, "up_proj.weight"), width, c.hidden, ParameterRole::kMatrix);
+    return Join(gate, up);
+  };
+  const auto down = [&](const std::string& name, int64_t width) {
+    return Add(absl::StrCat(name, "down_proj.weight"), c.hidden, width, ParameterRole::kMatrix);
+  };
+  const std::string mlp = absl::StrCat(prefix, "mlp.");
+  if (!sparse) {
+    layer.gate_up = swiglu(mlp, c.dense_width);
+    layer.down = down(mlp, c.dense_width);
+    return;
+  }
+  layer.router =
+      Add(absl::StrCat(mlp, "gate.weight"), c.moe.experts, c.hidden, ParameterRole::kRouter);
+  if (c.moe.has_bias) {
+    layer.bias = bias_size_;
+    biases_.push_back({absl::StrCat(mlp, "gate.e_score_correction_bias"), 1, c.moe.experts,
+                       bias_size_, ParameterRole::kRouter});
+    bias_size_ += c.moe.experts;
+  }
+  if (c.moe.shared_width > 0) {
+    layer.gate_up = swiglu(absl::StrCat(mlp, "shared_experts."), c.moe.shared_width);
+    layer.down = down(absl::StrCat(mlp, "shared_experts."), c.moe.shared_width);
+  }
+  for (int64_t e = 0; e < c.moe.experts; ++e) {
+    const Span s = swiglu(absl::StrCat(mlp, "experts.", e, "."), c.moe.width);
+    layer.expert_gate_up = e == 0 ? s : Join(layer.expert_gate_up, s);
+  }
+  for (int64_t e = 0; e < c.moe.experts; ++e) {
+    const Span s = down(absl::StrCat(mlp, "experts.", e, "."), c.moe.width);
+    layer.expert_down = e == 0 ? s : Join(layer.expert_down, s);
+  }
+}
+
+ParameterLayout::ParameterLayout(const ModelConfig& c) {
+  embedding_ = Add("model.embed_tokens.weight", c.vocab, c.hidden, ParameterRole::kEmbedding);
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string prefix = absl::StrCat("model.layers.", l, ".");
+    Layer layer;
+    layer.attention_norm =
+        Add(absl::StrCat(prefix, "input_layernorm.weight"), 1, c.hidden, ParameterRole::kNorm);
+    AddAttention(c, prefix, layer);
+    layer.ffn_norm = Add(absl::StrCat(prefix, "post_attention_layernorm.weight"), 1, c.hidden,
+                         ParameterRole::kNorm);
+    AddFeedForward(c, c.sparse[static_cast<size_t>(l)], prefix, layer);
+    layers_.push_back(layer);
+  }
+  final_norm_ = Add("model.norm.weight", 1, c.hidden, ParameterRole::kNorm);
+  head_ = c.tied ? embedding_ : Add("lm_head.weight", c.vocab, c.hidden, ParameterRole::kHead);
+}
+
+void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out) {
+  for (const Parameter& p : layout.parameters()) {
+    float* values = out + p.offset;
+    if (p.role == ParameterRole::kNorm) {
+      for (int64_t i = 0; i < p.size(); ++i) values[i] = 1;
+      continue;
+    }
+    double std = 1 / std::sqrt(static_cast<double>(p.cols));
+    if (p.role == ParameterRole::kEmbedding) std = 0.5;
+    if (p.role == ParameterRole::kHead) std *= 0.5;
+    // Routed experts keep 1/fan_in: each sees few tokens.
+    const bool writes_residual = absl::StrContains(p.name, ".o_proj.") ||
+                                 (absl::StrContains(p.name, ".down_proj.") &&
+                                  !absl::StrContains(p.name, ".experts."));
+    if (writes_residual) std *= 0.5;
+    RandomStream stream(DeriveKey(KeyFromSeed(seed), p.name));
+    for (int64_t i = 0; i < p.size(); ++i) values[i] = static_cast<float>(std * stream.Normal());
+  }
+}
+
+}  // namespace hone

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "libs/model/transformer.h"
+
+namespace hone {
+
+// What every block of one forward or backward pass works with. Private to the transformer's files.
+struct Transformer::Pass {
+  const Device& on;
+  Arena& arena;
+  const Weights& weights;
+  const Batch& batch;
+  KvCache* cache = nullptr;              // inference
+  bool keep = false;                     // training: keep what backward needs
+  ExpertLoad* load = nullptr;
+  ParameterArena* gradients = nullptr;   // backward
+  double balance_alpha = 0;
+
+  int64_t tokens() const { return batch.tokens(); }
+  DType dtype() const { return weights.parameters.dtype(); }
+  Matrix Weight(const ParameterLayout::Span& s) const { return weights.parameters.View(s); }
+  Matrix Gradient(const ParameterLayout::Span& s) const { return gradients->View(s); }
+  Matrix New(int64_t cols) const { return arena.NewMatrix(tokens(), cols, dtype()); }
+  // Kept only in training.
+  float* NewRstd(int64_t heads = 1) const {
+    return keep ? arena.NewArray<float>(tokens() * heads) : nullptr;
+  }
+};
+
+}  // namespace hone

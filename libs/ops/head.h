@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "libs/tensor/arena.h"
+#include "libs/tensor/device.h"
+#include "libs/tensor/matrix.h"
+
+namespace hone::ops {
+
+// Rows whose next token is scored, and where the results go. Arrays have one element per row.
+struct HeadRows {
+  Matrix hidden;                 // [M, D] after the final norm, packed
+  const int32_t* targets;        // in [0, vocab)
+  const float* inv_temperature;
+  float* logp;                   // natural log of the target's probability at the row's temperature
+  float* lse;
+  float* entropy;                // nats
+};
+
+// Never keeps [M, V]: rows are taken in chunks whose bounds the caller gives, {0, ..., M}.
+// `vocab`: ids from there on have no probability (padding rows of the embedding).
+
+// Logprobs and entropies of all rows.  head [V, D].
+void HeadLogprob(const Device& on, Arena& arena, const HeadRows& rows, const Matrix& head,
+                 int64_t vocab, std::span<const int64_t> chunks);
+
+// The same, and the gradient in the same sweep: after a chunk's logprobs and entropies are written,
+// `loss(begin, end)` must have filled coef and dentropy (dL/dlogp, dL/dentropy; dentropy may be null)
+// for these rows. dhidden [M, D] is overwritten, dhead (f32) added to.
+void HeadLogprobBackward(const Device& on, Arena& arena, const HeadRows& rows, const Matrix& head,
+                         int64_t vocab, std::span<const int64_t> chunks, const float* coef,
+                         const float* dentropy,
+                         const std::function<void(int64_t begin, int64_t end)>& loss,
+                         const Matrix& dhidden, const Matrix& dhead);
+
+}  // namespace hone::ops
