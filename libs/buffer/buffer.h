@@ -144,12 +144,17 @@ class Buffer {
   absl::Status TakeBack(IssueQueue queue, const std::function<bool(const v1::StoredIssue&)>& lost,
                         const std::string& reason, bool drop, int64_t* taken)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The leases that an earlier call with this request id got, when its answer may have been lost.
+  absl::Status LeaseAgain(const v1::StoredRun& run, const v1::LeasePromptsRequest& request,
+                          v1::LeasePromptsResponse* response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status LeaseEvaluations(const v1::StoredRun& run, const v1::LeasePromptsRequest& request,
                                 v1::LeasePromptsResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status LeaseStage(const v1::StoredRun& run, const v1::LeasePromptsRequest& request,
                           v1::LeasePromptsResponse* response, bool* open)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static void Describe(const v1::RunSpec& spec, const QueueId& queue, const v1::StoredIssue& issue,
+                       v1::Prompt prompt, v1::Lease* lease);
   absl::Status Lease(const v1::StoredRun& run, IssueQueue& queue, v1::StoredIssue& issue,
                      const v1::LeasePromptsRequest& request, WriteBatch& batch,
                      v1::LeasePromptsResponse* response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -12,6 +12,15 @@
 #include "libs/buffer/group_check.h"
 
 namespace hone {
+namespace {
+
+// Index in the prompt set of what issue `n` of a queue is about.
+int64_t PromptOf(const v1::RunSpec& spec, const v1::StoredQueue& head, const QueueId& id,
+                 int64_t n) {
+  return id.evaluation ? n : PromptIndex(spec.seed(), id.name, head.prompts(), n);
+}
+
+}  // namespace
 
 absl::Status Buffer::HearWorker(const std::string& id, uint64_t incarnation, Topics* topics) {
   bool fresh = false;
@@ -98,25 +107,49 @@ absl::StatusOr<v1::RegisterWorkerResponse> Buffer::RegisterWorker(
   return response;
 }
 
+void Buffer::Describe(const v1::RunSpec& spec, const QueueId& queue, const v1::StoredIssue& issue,
+                      v1::Prompt prompt, v1::Lease* lease) {
+  lease->set_run_id(queue.run);
+  lease->set_issue(issue.issue().issue());
+  lease->set_epoch(issue.issue().epoch());
+  prompt.clear_response();
+  *lease->mutable_prompt() = std::move(prompt);
+  if (queue.evaluation) {
+    const v1::EvaluationSpec& e = *FindEvaluation(spec, queue.name);
+    lease->set_evaluation(queue.name);
+    lease->set_group_size(std::max(1, e.samples()));
+    *lease->mutable_sampling() = e.sampling();
+  } else {
+    const v1::GrpoStage& stage = FindStage(spec, queue.name)->grpo();
+    lease->set_stage(queue.name);
+    lease->set_group_size(stage.group_size());
+    *lease->mutable_sampling() = stage.sampling();
+  }
+  lease->set_seed(SamplingSeed(spec.seed(), queue));
+  *lease->mutable_reward() = spec.reward();
+  lease->set_exact_version(issue.exact_version());
+  lease->set_min_version(issue.min_version());
+  lease->set_lease_id(issue.lease_id());
+}
+
 absl::Status Buffer::Lease(const v1::StoredRun& run, IssueQueue& queue, v1::StoredIssue& issue,
                            const v1::LeasePromptsRequest& request, WriteBatch& batch,
                            v1::LeasePromptsResponse* response) {
-  const v1::RunSpec& spec = run.run().spec();
   const QueueId& id = queue.id();
   const bool fresh = issue.issue().state() == v1::ISSUE_STATE_UNSPECIFIED;
   const int64_t n = fresh ? queue.head().next_issue() : issue.issue().issue();
-  const int64_t prompts = queue.head().prompts();
-  const int64_t index = id.evaluation ? n : PromptIndex(spec.seed(), id.name, prompts, n);
-  HONE_ASSIGN_OR_RETURN(v1::Prompt prompt, sets_.Prompt(queue.head().prompt_set(), index));
-  prompt.clear_response();
+  HONE_ASSIGN_OR_RETURN(v1::Prompt prompt,
+                        sets_.Prompt(queue.head().prompt_set(),
+                                     PromptOf(run.run().spec(), queue.head(), id, n)));
   v1::Issue& i = *issue.mutable_issue();
   i.set_stage(id.evaluation ? "" : id.name);
   i.set_issue(n);
   i.set_prompt_id(prompt.id());
-  i.set_epoch(id.evaluation ? 0 : static_cast<int32_t>(n / prompts));
+  i.set_epoch(id.evaluation ? 0 : static_cast<int32_t>(n / queue.head().prompts()));
   i.set_worker_id(request.worker_id());
   i.set_attempts(i.attempts() + 1);
   issue.set_incarnation(request.incarnation());
+  issue.set_request_id(request.request_id());
   issue.set_lease_id(next_lease_++);
   const std::string detail =
       absl::StrCat("worker ", request.worker_id(), ", weights ", request.weights_version());
@@ -124,28 +157,27 @@ absl::Status Buffer::Lease(const v1::StoredRun& run, IssueQueue& queue, v1::Stor
     queue.Add(batch, issue, detail, options_.clock->WallNow());
   else
     queue.Move(batch, issue, v1::ISSUE_STATE_LEASED, detail, options_.clock->WallNow());
+  Describe(run.run().spec(), id, issue, std::move(prompt), response->add_leases());
+  return absl::OkStatus();
+}
 
-  v1::Lease& lease = *response->add_leases();
-  lease.set_run_id(id.run);
-  lease.set_issue(n);
-  lease.set_epoch(i.epoch());
-  *lease.mutable_prompt() = std::move(prompt);
-  if (id.evaluation) {
-    const v1::EvaluationSpec& e = *FindEvaluation(spec, id.name);
-    lease.set_evaluation(id.name);
-    lease.set_group_size(std::max(1, e.samples()));
-    *lease.mutable_sampling() = e.sampling();
-  } else {
-    const v1::GrpoStage& stage = FindStage(spec, id.name)->grpo();
-    lease.set_stage(id.name);
-    lease.set_group_size(stage.group_size());
-    *lease.mutable_sampling() = stage.sampling();
+absl::Status Buffer::LeaseAgain(const v1::StoredRun& run, const v1::LeasePromptsRequest& request,
+                                v1::LeasePromptsResponse* response) {
+  HONE_ASSIGN_OR_RETURN(std::vector<IssueQueue> queues, OpenQueues(run.run()));
+  for (IssueQueue& queue : queues) {
+    HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> leased, queue.List(v1::ISSUE_STATE_LEASED));
+    for (const int64_t n : leased) {
+      HONE_ASSIGN_OR_RETURN(const v1::StoredIssue issue, queue.Get(n));
+      if (issue.issue().worker_id() != request.worker_id() ||
+          issue.incarnation() != request.incarnation() ||
+          issue.request_id() != request.request_id())
+        continue;
+      HONE_ASSIGN_OR_RETURN(v1::Prompt prompt,
+                            sets_.Prompt(queue.head().prompt_set(),
+                                         PromptOf(run.run().spec(), queue.head(), queue.id(), n)));
+      Describe(run.run().spec(), queue.id(), issue, std::move(prompt), response->add_leases());
+    }
   }
-  lease.set_seed(SamplingSeed(spec.seed(), id));
-  *lease.mutable_reward() = spec.reward();
-  lease.set_exact_version(issue.exact_version());
-  lease.set_min_version(issue.min_version());
-  lease.set_lease_id(issue.lease_id());
   return absl::OkStatus();
 }
 
@@ -248,6 +280,15 @@ absl::StatusOr<v1::LeasePromptsResponse> Buffer::LeasePrompts(
   const bool moved_on = self.weights_version != request.weights_version();
   self.weights_version = request.weights_version();
   v1::LeasePromptsResponse response;
+  if (request.request_id() != 0) {
+    // After a restart of the coordinator any request may be a repeat.
+    const bool repeat = self.last_request == request.request_id();
+    if (self.last_request == 0 || (repeat && self.last_leased))
+      HONE_RETURN_IF_ERROR(LeaseAgain(run, request, &response));
+    self.last_request = request.request_id();
+    self.last_leased = response.leases_size() > 0;
+    if (self.last_leased) return response;
+  }
   if (run.run().state() != v1::RUN_STATE_RUNNING) return response;
   // This may have been the last worker that could serve an evaluation of the older weights.
   if (moved_on) HONE_RETURN_IF_ERROR(SettleEvaluations(run, &announce.topics));
@@ -255,7 +296,8 @@ absl::StatusOr<v1::LeasePromptsResponse> Buffer::LeasePrompts(
   bool open = false;
   HONE_RETURN_IF_ERROR(LeaseStage(run, request, &response, &open));
   counters_.leased += response.leases_size();
-  if (response.leases_size() == 0) {
+  self.last_leased = response.leases_size() > 0;
+  if (!self.last_leased) {
     *settled = request.weights_version() < run.run().step();
     response.set_awaiting_weights(*settled || open);
   }

@@ -12,6 +12,7 @@
 #include "libs/buffer/keys.h"
 #include "libs/buffer/prompt_lines.h"
 #include "libs/buffer/records.h"
+#include "libs/config/validate.h"
 #include "openssl/evp.h"
 
 namespace hone {
@@ -104,11 +105,10 @@ absl::StatusOr<v1::PromptSet> PromptSets::Append(const std::string& id, int64_t 
         parsed.errors.push_back(
             {p.line, absl::StrCat("id \"", p.prompt.id(), "\" is used by two lines")});
   if (!parsed.errors.empty()) {
-    std::string message = absl::StrCat("prompt set \"", id, "\": ");
-    for (size_t i = 0; i < parsed.errors.size() && i < 20; ++i)
-      absl::StrAppend(&message, i > 0 ? "; " : "", "line ", parsed.errors[i].line, ": ",
-                      parsed.errors[i].message);
-    return absl::InvalidArgumentError(message);
+    std::vector<FieldViolation> violations;
+    for (const LineError& e : parsed.errors)
+      if (violations.size() < 20) violations.push_back({absl::StrCat("line ", e.line), e.message});
+    return ToStatus(violations);
   }
   // The bytes are kept until the set is sealed: a digest cannot be carried over a restart half done.
   batch.PutBytes(keys::RawBytes(id, offset), lines);

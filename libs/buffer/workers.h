@@ -22,6 +22,8 @@ class Workers {
     uint64_t incarnation = 0;  // 0: not known yet
     std::string run_id;
     int64_t weights_version = -1;
+    uint64_t last_request = 0;  // LeasePrompts; 0: not known
+    bool last_leased = false;   // it got leases
     TimePoint heard;
   };
 

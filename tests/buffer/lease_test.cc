@@ -230,6 +230,28 @@ TEST_CASE("Returned leases are leased again; dropped ones never, and the batch i
   CHECK_CODE(w.Commit("b", again[0], 0), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_CASE("A lease call whose answer was lost may be repeated", "[buffer]") {
+  World w;
+  w.Begin();
+  v1::LeasePromptsRequest r;
+  r.set_worker_id("a");
+  r.set_incarnation(1);
+  r.set_run_id("r");
+  r.set_max_groups(2);
+  r.set_request_id(77);
+  bool settled = false;
+  absl::StatusOr<v1::LeasePromptsResponse> first = w.buffer().LeasePrompts(r, &settled);
+  REQUIRE_OK(first);
+  REQUIRE(first->leases_size() == 2);
+  if (GENERATE(false, true)) w.Kill();
+  absl::StatusOr<v1::LeasePromptsResponse> repeat = w.buffer().LeasePrompts(r, &settled);
+  REQUIRE_OK(repeat);
+  CHECK(repeat->SerializeAsString() == first->SerializeAsString());
+  r.set_request_id(78);
+  CHECK(w.buffer().LeasePrompts(r, &settled)->leases_size() == 1);
+  CHECK(w.Counts()["leased"] == 3);
+}
+
 TEST_CASE("A prompt that loses too many leases is dropped when that is asked for", "[buffer]") {
   World w({.max_attempts = 2});
   w.Begin();
