@@ -342,7 +342,6 @@ absl::Status LearnerLoop::EvaluateAll(Session& s, const std::string& gate, doubl
     request.set_run_id(s.run_id);
     request.set_name(spec.name());
     request.set_step(s.position.step);
-    request.set_incarnation(options_.incarnation);
     *request.mutable_wait() = ProtoWait();
     v1::Evaluation result;
     while (!result.done()) {

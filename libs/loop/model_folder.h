@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/model/config.h"
+#include "libs/tensor/matrix.h"
 #include "libs/tokenizer/tokenizer.h"
 #include "proto/hone/v1/config.pb.h"
 

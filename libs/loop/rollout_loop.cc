@@ -31,6 +31,7 @@ struct RolloutLoop::Assignment {
   std::map<uint64_t, std::shared_ptr<Pending>> groups;  // by request id; the engine's thread only
   int64_t pinned = 0;  // groups in the engine that must end under the present version
   int64_t counted_generated = 0, counted_prefilled = 0;
+  std::map<uint64_t, std::function<void(v1::Completion)>> visitors;  // of Generate, by request id
 };
 
 struct RolloutLoop::Pending {
@@ -97,6 +98,10 @@ v1::RegisterWorkerRequest RolloutLoop::Registration(Duration wait) const {
 absl::Status RolloutLoop::Run() {
   std::thread committer([this] { CommitThread(); });
   absl::Status status;
+  {
+    MutexLock lock(mu_);
+    visitable_ = true;
+  }
   while (true) {
     {
       MutexLock lock(mu_);
@@ -104,6 +109,7 @@ absl::Status RolloutLoop::Run() {
       reassigned_ = false;
       version_ = -1;
     }
+    ServeVisits(nullptr);
     auto assigned = prompts_.Register(Registration(kPoll));
     if (!assigned.ok()) {
       status = assigned.status();
@@ -119,6 +125,11 @@ absl::Status RolloutLoop::Run() {
     status = Serve(*assigned);
     if (!status.ok()) break;
   }
+  {
+    MutexLock lock(mu_);
+    visitable_ = false;
+  }
+  ServeVisits(nullptr);
   {
     // Verdicts call back into this object, and what was generated is worth committing.
     MutexLock lock(mu_);
@@ -191,6 +202,7 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
         leases.swap(leased_);
       }
       for (const v1::Lease& lease : leases) Submit(a, lease);
+      ServeVisits(&a);
       bool worked = false;
       if (a.engine->version() >= 0) {
         auto scope = ledger_.Enter("generate");
@@ -211,9 +223,15 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       auto scope = ledger_.Enter(state);
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-                       return stop_ || reassigned_ || weights_arrived_ || !leased_.empty();
+                       return stop_ || reassigned_ || weights_arrived_ || !leased_.empty() ||
+                              !visits_.empty();
                      });
     }
+  }
+  for (auto& [id, done] : a.visitors) {  // their callers must not wait for ever
+    v1::Completion completion;
+    completion.set_finish_reason(v1::FINISH_REASON_ABORT);
+    done(std::move(completion));
   }
   {
     MutexLock lock(mu_);
@@ -385,6 +403,8 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
 
 // Called by the engine as each completion ends.
 void RolloutLoop::Finished(Assignment& a, const GroupRequest& request, v1::Completion completion) {
+  if (const auto visitor = a.visitors.find(request.id); visitor != a.visitors.end())
+    return visitor->second(std::move(completion));
   const auto it = a.groups.find(request.id);
   HONE_CHECK(it != a.groups.end()) << "request " << request.id;
   const std::shared_ptr<Pending> group = it->second;
@@ -433,6 +453,75 @@ void RolloutLoop::Judged(const std::shared_ptr<Pending>& group, int index, v1::V
   MutexLock lock(mu_);
   --scoring_;
   wake_.notify_all();
+}
+
+void RolloutLoop::VisitEngine(const Visit& visit) {
+  Mutex mu;
+  std::condition_variable done;
+  bool called = false;
+  {
+    MutexLock lock(mu_);
+    if (!visitable_) {
+      visit(nullptr);
+      return;
+    }
+    visits_.push_back([&](Assignment* a) {
+      visit(a);
+      MutexLock inner(mu);
+      called = true;
+      done.notify_all();
+    });
+    wake_.notify_all();
+  }
+  MutexLock lock(mu);
+  lock.WaitUntil(done, kNoDeadline, [&] { return called; });
+}
+
+void RolloutLoop::ServeVisits(Assignment* a) {
+  std::deque<Visit> visits;
+  {
+    MutexLock lock(mu_);
+    visits.swap(visits_);
+  }
+  if (a != nullptr && a->engine->version() < 0) a = nullptr;
+  for (const Visit& visit : visits) visit(a);
+}
+
+absl::Status RolloutLoop::Generate(GroupRequest request, const std::string& prompt_text,
+                                   std::function<void(v1::Completion)> done) {
+  absl::Status status = absl::FailedPreconditionError("this worker serves no run, or has no weights");
+  VisitEngine([&](Assignment* a) {
+    if (a == nullptr) return;
+    if (request.prompt.empty()) {
+      auto ids = a->folder.tokenizer->Encode(prompt_text, {.parse_special = true});
+      status = ids.status();
+      if (!ids.ok()) return;
+      request.prompt = *std::move(ids);
+    }
+    // Apart from lease ids, which count from 1.
+    request.id = (uint64_t{1} << 63) + static_cast<uint64_t>(++request_ids_);
+    const uint64_t id = request.id;
+    auto left = std::make_shared<int>(request.group_size);
+    a->visitors[id] = [a, id, left, done = std::move(done)](v1::Completion completion) {
+      done(std::move(completion));
+      if (--*left == 0) a->visitors.erase(id);
+    };
+    status = a->engine->Submit(std::move(request));
+    if (!status.ok()) a->visitors.erase(id);
+  });
+  return status;
+}
+
+absl::StatusOr<std::vector<float>> RolloutLoop::Score(const std::vector<int32_t>& tokens,
+                                                      float temperature, int64_t* version) {
+  absl::StatusOr<std::vector<float>> result =
+      absl::FailedPreconditionError("this worker serves no run, or has no weights");
+  VisitEngine([&](Assignment* a) {
+    if (a == nullptr) return;
+    result = a->engine->Score(tokens, temperature);
+    *version = a->engine->version();
+  });
+  return result;
 }
 
 void RolloutLoop::CommitThread() {

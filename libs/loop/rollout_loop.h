@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -48,6 +49,14 @@ class RolloutLoop {
   // Finishes what is being generated when `drain`, else hands it back; then Run returns.
   void Stop(bool drain);
 
+  // For people who want the engine directly (RolloutService). Both wait for the engine's thread.
+  // FAILED_PRECONDITION while no run is served or no weights have come; else as Engine::Submit and Score.
+  // `done` is called on the engine's thread once per completion.
+  absl::Status Generate(GroupRequest request, const std::string& prompt_text,
+                        std::function<void(v1::Completion)> done);
+  absl::StatusOr<std::vector<float>> Score(const std::vector<int32_t>& tokens, float temperature,
+                                           int64_t* version);
+
   const Ledger& ledger() const { return ledger_; }
   struct Stats {
     std::string run_id;
@@ -61,6 +70,8 @@ class RolloutLoop {
  private:
   struct Assignment;  // the run being served: model, tokenizer, engine
   struct Pending;     // a group in the making
+  // What runs on the engine's thread between steps; null when nothing is served.
+  using Visit = std::function<void(Assignment*)>;
 
   absl::Status Serve(const v1::RegisterWorkerResponse& assigned);
   absl::StatusOr<std::unique_ptr<Assignment>> Prepare(const v1::RegisterWorkerResponse& assigned);
@@ -71,6 +82,8 @@ class RolloutLoop {
   void Finished(Assignment& a, const GroupRequest& request, v1::Completion completion);
   void Judged(const std::shared_ptr<Pending>& group, int index, v1::Verdict verdict);
   bool SwapWeights(Assignment& a);
+  void VisitEngine(const Visit& visit);  // waits until it was called
+  void ServeVisits(Assignment* a);
   bool Done(Assignment& a) const;
 
   const Options options_;
@@ -93,6 +106,8 @@ class RolloutLoop {
   int64_t version_ ABSL_GUARDED_BY(mu_) = -1;       // in the engine
   int64_t judging_ ABSL_GUARDED_BY(mu_) = 0;        // groups generated and not yet committed
   int64_t scoring_ ABSL_GUARDED_BY(mu_) = 0;        // completions whose verdict is on its way
+  std::deque<std::function<void(Assignment*)>> visits_ ABSL_GUARDED_BY(mu_);
+  bool visitable_ ABSL_GUARDED_BY(mu_) = false;     // Run is going on
   Stats stats_ ABSL_GUARDED_BY(mu_);
   Queue<v1::CommitGroupRequest> commits_;
   std::atomic<int64_t> request_ids_{0};
