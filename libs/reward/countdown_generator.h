@@ -27,7 +27,7 @@ struct CountdownInstance {
 };
 
 // By the *set* of numbers (a hash of them, ascending): permutations of one puzzle never cross. Of
-// the 1140 sets about 65 % are for training, 17 % for validation, 18 % for testing.
+// the 1140 sets 769 are for training, 178 for validation, 193 for testing.
 enum class CountdownSplit { kTrain, kValidation, kTest };
 CountdownSplit SplitOf(const CountdownInstance& instance);
 

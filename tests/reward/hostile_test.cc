@@ -1,5 +1,3 @@
-#include <chrono>
-
 #include "tests/reward/items.h"
 #include "tests/testing/test.h"
 
@@ -17,10 +15,18 @@ std::string Repeat(const std::string& piece, size_t bytes) {
 // What a policy that looks for holes, or a broken one, may send. Every scorer must answer soon and
 // typed.
 TEST_CASE("hostile completions are judged in linear time", "[reward]") {
-  const RewardFunction f = Function(R"({"scorers": [
-      {"name": "math"}, {"name": "countdown"}, {"name": "format"},
-      {"name": "format", "options": {"template": "think"}},
-      {"name": "countdown", "options": {"require_format": "r1_zero"}}]})");
+  const std::vector<std::pair<std::string, RewardFunction>> functions = [] {
+    std::vector<std::pair<std::string, RewardFunction>> all;
+    for (const char* scorer : {
+             R"({"name": "math"})",
+             R"({"name": "countdown"})",
+             R"({"name": "countdown", "options": {"require_format": "r1_zero"}})",
+             R"({"name": "format"})",
+             R"({"name": "format", "options": {"template": "think"}})",
+         })
+      all.emplace_back(scorer, Function("{\"scorers\": [" + std::string(scorer) + "]}"));
+    return all;
+  }();
   const char* prompt = R"({"answer": "9", "metadata": {"numbers": [16, 6, 12], "target": 22}})";
   constexpr size_t kSize = RewardFunction::kMaxCompletionBytes;
   std::vector<std::string> hostile;
@@ -57,22 +63,25 @@ TEST_CASE("hostile completions are judged in linear time", "[reward]") {
   double slowest = 0;
   std::string slowest_text;
   for (const std::string& text : hostile) {
-    const v1::Verdict verdict = f.Score(Item(text, prompt));
-    for (const v1::ScorePart& part : verdict.parts()) {
-      INFO(text.substr(0, 60) << " " << part.scorer());
-      CHECK(part.outcome() != v1::OUTCOME_UNSPECIFIED);
-      CHECK_FALSE(part.reason().empty());
-      for (char c : part.reason()) CHECK(static_cast<unsigned char>(c) < 0x80);
-      if (part.seconds() > slowest) {
-        slowest = part.seconds();
-        slowest_text = part.scorer() + " " + text.substr(0, 60);
+    const v1::ScoreItem item = Item(text, prompt);
+    for (const auto& [name, function] : functions) {
+      const double start = ThreadSeconds();
+      const v1::Verdict verdict = function.Score(item);
+      const double seconds = ThreadSeconds() - start;
+      INFO(text.substr(0, 60) << " " << name);
+      CHECK(verdict.parts(0).outcome() != v1::OUTCOME_UNSPECIFIED);
+      CHECK_FALSE(verdict.parts(0).reason().empty());
+      for (char c : verdict.parts(0).reason()) CHECK(static_cast<unsigned char>(c) < 0x80);
+      if (seconds > slowest) {
+        slowest = seconds;
+        slowest_text = name + " " + text.substr(0, 60);
       }
     }
   }
-  // The promise is 50 ms per scorer; ten times that here, for sanitizers and shared machines.
+  // The promise is 50 ms in a release build; this bound is for debug builds with sanitizers.
   INFO(slowest_text);
   WARN("slowest scorer on a hostile completion: " << slowest * 1e3 << " ms, " << slowest_text);
-  CHECK(slowest < 0.5);
+  CHECK(slowest < 1);
 }
 
 TEST_CASE("NUL and invalid UTF-8 neither hide nor make an answer", "[reward]") {

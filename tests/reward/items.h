@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -37,6 +38,13 @@ inline v1::ScoreItem Item(const std::string& completion, const std::string& prom
 inline std::string Said(const v1::Verdict& verdict, int part = 0) {
   const v1::ScorePart& p = verdict.parts(part);
   return v1::Outcome_Name(p.outcome()).substr(8) + " " + std::to_string(p.value()).substr(0, 1);
+}
+
+// CPU time of this thread: what is measured does not depend on what else the machine does.
+inline double ThreadSeconds() {
+  timespec t;
+  REQUIRE(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 }  // namespace hone::testing

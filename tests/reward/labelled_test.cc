@@ -1,7 +1,6 @@
 // Agreement with labels that others gave. Needs the data folder; see libs/reward/README.md for the
 // figures.
 
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -57,11 +56,10 @@ TEST_CASE("the math scorer agrees with labelled completions", "[reward][data]") 
     item.set_completion(row["response"].get<std::string>());
     item.mutable_prompt()->set_answer(row["gold"].get<std::string>());
   }
-  const auto start = std::chrono::steady_clock::now();
+  const double start = ThreadSeconds();
   std::vector<v1::Verdict> verdicts;
   for (const v1::ScoreItem& item : items) verdicts.push_back(f.Score(item));
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = ThreadSeconds() - start;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string source = rows[i]["source"];
     const bool want = rows[i]["label"];
@@ -71,7 +69,7 @@ TEST_CASE("the math scorer agrees with labelled completions", "[reward][data]") 
       WARN(source << " " << rows[i]["id"] << " label " << want << ": "
                   << verdicts[i].parts(0).reason());
   }
-  WARN(items.size() / seconds << " checks per second");
+  WARN(items.size() / seconds << " checks per second of CPU time");
   for (const auto& [source, c] : counts) {
     WARN(source << ": " << c.right << " of " << c.all() << " right, " << c.wrong_accepts
                 << " wrong accepts, " << c.wrong_rejects << " wrong rejects");
@@ -112,14 +110,13 @@ TEST_CASE("the math scorer and the tests of public graders", "[reward][data]") {
   const RewardFunction f = Function(R"({"scorers": [{"name": "math"}]})");
   Count count, numeric;
   for (const nlohmann::json& row : rows) {
-    const auto& want_field = row.contains("expected") ? row["expected"] : row["label"];
+    const auto& want_field = row.contains("expected") ? row["expected"] : row["result"];
     const bool want = want_field.is_boolean() ? want_field.get<bool>() : want_field.get<int>() == 1;
     const std::string pred = row["pred"], gold = row["gold"];
     v1::ScoreItem item;
     // The pairs give answers where the scorer expects a text that holds one.
-    item.set_completion(math::ExtractAnswer(pred).has_value() ? pred : "Answer: " + pred);
-    if (!math::ExtractAnswer(pred).has_value())
-      item.set_completion("<answer>" + pred + "</answer>");
+    item.set_completion(math::ExtractAnswer(pred).has_value() ? pred
+                                                              : "<answer>" + pred + "</answer>");
     item.mutable_prompt()->set_answer(gold);
     const v1::Verdict verdict = f.Score(item);
     count.Add(verdict.correct(), want);

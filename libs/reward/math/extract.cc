@@ -86,37 +86,34 @@ std::optional<Extraction> ExtractFromProse(absl::string_view text) {
 }  // namespace
 
 std::optional<absl::string_view> LastBoxed(absl::string_view text) {
-  // One pass with a stack of open braces: the box that closes last wins, so a box in a box is not
-  // looked into.
-  struct Brace {
-    size_t at;
-    bool box;
+  // One pass with a stack of the open boxes: the box that closes last wins, so a box in a box is
+  // not looked into.
+  struct Box {
+    size_t at;     // of its brace
+    size_t depth;  // braces around it
   };
-  std::vector<Brace> open;
+  std::vector<Box> boxes;
+  size_t depth = 0;
   std::optional<absl::string_view> best;
   size_t best_end = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    switch (text[i]) {
-      case '\\':
-        // An escaped brace does not count. Skips one character only, so that "\boxed" is still seen
-        // below.
-        if (i + 1 < text.size() && (text[i + 1] == '{' || text[i + 1] == '}')) ++i;
-        break;
-      case '{': {
-        const absl::string_view before = absl::StripTrailingAsciiWhitespace(text.substr(0, i));
-        open.push_back({i, absl::EndsWith(before, "boxed") || absl::EndsWith(before, "\\fbox")});
-        break;
+    const char c = text[i];
+    if (c == '\\') {
+      // An escaped brace does not count. Skips one character only, so that "\boxed" is still seen
+      // below.
+      if (i + 1 < text.size() && (text[i + 1] == '{' || text[i + 1] == '}')) ++i;
+    } else if (c == '{') {
+      const absl::string_view before = absl::StripTrailingAsciiWhitespace(text.substr(0, i));
+      if (absl::EndsWith(before, "boxed") || absl::EndsWith(before, "\\fbox"))
+        boxes.push_back({i, depth});
+      ++depth;
+    } else if (c == '}' && depth > 0) {
+      --depth;
+      if (!boxes.empty() && boxes.back().depth == depth) {
+        best = text.substr(boxes.back().at + 1, i - boxes.back().at - 1);
+        best_end = i;
+        boxes.pop_back();
       }
-      case '}':
-        if (open.empty()) break;
-        if (open.back().box) {
-          best = text.substr(open.back().at + 1, i - open.back().at - 1);
-          best_end = i;
-        }
-        open.pop_back();
-        break;
-      default:
-        break;
     }
   }
   // \boxed 5: later than every box with braces, and not the beginning of one.

@@ -282,6 +282,12 @@ Value ReadValue(absl::string_view answer) {
   absl::string_view rest = s;
   Rational number;
   std::string unit;
+  // "€77": the sign goes behind, as in "77 €". (A dollar sign is long gone.)
+  const size_t sign = rest.empty() ? 0 : UnitCharacter(rest, 0);
+  if (sign > 0) {
+    unit.assign(rest.data(), sign);
+    rest.remove_prefix(sign);
+  }
   if (TakeNumber(&rest, &number) && ReadUnit(rest, &unit)) {
     value.number = std::move(number);
     value.unit = std::move(unit);
