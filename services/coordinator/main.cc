@@ -7,6 +7,7 @@
 #include "libs/base/log.h"
 #include "libs/base/periodic.h"
 #include "libs/base/shutdown.h"
+#include "libs/base/status.h"
 #include "libs/buffer/buffer.h"
 #include "libs/rpc/grpc_log.h"
 #include "libs/rpc/server.h"
