@@ -69,7 +69,7 @@ Error Gemm(const GemmArgs& g, Stream stream) {
   // Blocks of the same columns are neighbours, so that a part packs them once.
   ParallelFor(stream, g.batch * b.across * b.down, kFlopsPerPart / flops + 1,
               [&](int64_t begin, int64_t end) {
-                float* pack = static_cast<float*>(Scratch(4 * PackedSize(g.k, b.cols) + 64));
+                float* pack = static_cast<float*>(Scratch(4 * BlockMemory(g.k, b.cols)));
                 for (int64_t i = begin; i < end;) {
                   const int64_t column = i / b.down;
                   const int64_t stop = std::min(end, (column + 1) * b.down);
@@ -118,7 +118,7 @@ Error GroupedGemm(const GroupedGemmArgs& g, Stream stream) {
                       const int64_t m0 = (i - e * down) * kTileRows;
                       const int64_t m1 = std::min(g.m, (stop - e * down) * kTileRows);
                       const int64_t cols = BlockCols(g.n, k);
-                      float* pack = static_cast<float*>(Scratch(4 * PackedSize(k, cols) + 64));
+                      float* pack = static_cast<float*>(Scratch(4 * BlockMemory(k, cols)));
                       for (int64_t n = 0; n < g.n; n += cols)
                         ComputeBlock(p, m0, m1, n, std::min(g.n, n + cols), pack);
                     }
@@ -134,7 +134,7 @@ Error GroupedGemm(const GroupedGemmArgs& g, Stream stream) {
                 begin += begin_row;
                 end += begin_row;
                 const int64_t cols = BlockCols(g.n, g.k);
-                float* pack = static_cast<float*>(Scratch(4 * PackedSize(g.k, cols) + 64));
+                float* pack = static_cast<float*>(Scratch(4 * BlockMemory(g.k, cols)));
                 for (int64_t e = 0; e < g.experts; ++e) {
                   const int64_t m0 = std::max<int64_t>(begin, g.offsets[e]);
                   const int64_t m1 = std::min<int64_t>(end, g.offsets[e + 1]);

@@ -13,7 +13,10 @@ struct Tile {
   const void* add;
   int64_t ldc;
   DType c_dtype;
-  int64_t cols;  // in the last vector at least 1, at most 16 are real
+  const float* start;  // sums of the terms before these, rows at ld_sums; null: none
+  float* sums;         // where the sums go instead of c; null: to c
+  int64_t ld_sums;     // a multiple of 16
+  int64_t cols;        // in the last vector at least 1, at most 16 are real
 };
 
 template <typename T, int kRows, int kVecs>
@@ -37,8 +40,16 @@ inline __attribute__((always_inline)) void StoreTile(const Tile& t, Vec (&acc)[k
 template <int kRows, int kVecs, bool kWhole>
 void RunTile(const Tile& t) {
   Vec acc[kRows][kVecs];
-  HONE_UNROLL for (int i = 0; i < kRows; ++i) {
-    HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Zero();
+  if (t.start == nullptr) {
+    HONE_UNROLL for (int i = 0; i < kRows; ++i) {
+      HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Zero();
+    }
+  } else {
+    HONE_UNROLL for (int i = 0; i < kRows; ++i) {
+      HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
+        acc[i][j] = Load(t.start + i * t.ld_sums + j * kLanes);
+      }
+    }
   }
   const Part last(t.cols - (kVecs - 1) * kLanes);
   const float* b = t.b;
@@ -53,7 +64,13 @@ void RunTile(const Tile& t) {
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Fma(av, bv[j], acc[i][j]);
     }
   }
-  if (t.c_dtype == DType::kF32) {
+  if (t.sums != nullptr) {
+    HONE_UNROLL for (int i = 0; i < kRows; ++i) {
+      HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
+        Store(t.sums + i * t.ld_sums + j * kLanes, acc[i][j]);
+      }
+    }
+  } else if (t.c_dtype == DType::kF32) {
     StoreTile<float, kRows, kVecs>(t, acc);
   } else {
     StoreTile<BF16, kRows, kVecs>(t, acc);
@@ -130,20 +147,89 @@ void RunTiles(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, 
                    .add = p.add == nullptr ? nullptr : static_cast<const char*>(p.add) + at,
                    .ldc = p.ldc,
                    .c_dtype = p.c_dtype,
+                   .start = nullptr,
+                   .sums = nullptr,
+                   .ld_sums = 0,
                    .cols = cols};
       kTiles.f[height - 1][(cols - 1) / kLanes][pack != nullptr || cols % kLanes == 0](t);
     }
   }
 }
 
+// Sums over many rows of both operands (gradients of weights): blocks of kDeep terms, both sides
+// packed, with the sums of a block of the result waiting in memory. An f32 that is stored and
+// loaded again is the same f32, so the result has the bits of one long loop.
+constexpr int64_t kDeep = 256, kDeepRows = 12 * kTileRows, kDeepCols = 256;
+constexpr int64_t kDeepMemory = kDeep * kDeepCols + kDeepRows * kDeepCols + kDeep * kTileRows;
+// Rows of a and b that lie this far apart are worth gathering.
+constexpr int64_t kFar = 128;
+
+bool IsDeep(const Product& p) {
+  return p.a_row == 1 && p.k > 2 * kDeep && std::max(p.a_col, p.ldb) > kFar;
+}
+
+void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* memory) {
+  float* pack_b = memory;
+  float* sums = pack_b + kDeep * kDeepCols;
+  float* pack_a = sums + kDeepRows * kDeepCols;
+  const int64_t size = p.c_dtype == DType::kF32 ? 4 : 2;
+  for (int64_t k0 = 0; k0 < p.k; k0 += kDeep) {
+    Product part = p;
+    part.k = std::min(kDeep, p.k - k0);
+    part.b = p.b + k0 * p.ldb;
+    for (int64_t n = n0; n < n1; n += kTileCols)
+      PackRows(part, n, std::min(kTileCols, n1 - n), pack_b + (n - n0) * part.k);
+    for (int64_t m = m0; m < m1; m += kTileRows) {
+      const int64_t height = std::min<int64_t>(kTileRows, m1 - m);
+      const float* a = p.a + m + k0 * p.a_col;
+      if (height == kTileRows) {
+        for (int64_t l = 0; l < part.k; ++l)
+          std::memcpy(pack_a + l * kTileRows, a + l * p.a_col, kTileRows * sizeof(float));
+      } else {
+        for (int64_t l = 0; l < part.k; ++l)
+          for (int64_t i = 0; i < height; ++i) pack_a[l * kTileRows + i] = a[l * p.a_col + i];
+      }
+      for (int64_t n = n0; n < n1; n += kTileCols) {
+        const int64_t cols = std::min(kTileCols, n1 - n), at = (m * p.ldc + n) * size;
+        float* sum = sums + (m - m0) * kDeepCols + n - n0;
+        const Tile t{.a = pack_a,
+                     .a_row = 1,
+                     .a_col = kTileRows,
+                     .b = pack_b + (n - n0) * part.k,
+                     .ldb = kTileCols,
+                     .k = part.k,
+                     .c = static_cast<char*>(p.c) + at,
+                     .add = p.add == nullptr ? nullptr : static_cast<const char*>(p.add) + at,
+                     .ldc = p.ldc,
+                     .c_dtype = p.c_dtype,
+                     .start = k0 == 0 ? nullptr : sum,
+                     .sums = k0 + kDeep < p.k ? sum : nullptr,
+                     .ld_sums = kDeepCols,
+                     .cols = cols};
+        kTiles.f[height - 1][(cols - 1) / kLanes][1](t);
+      }
+    }
+  }
+}
+
 }  // namespace
 
-void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* pack) {
-  // Rows of b that lie far apart are packed too once they are read often enough.
-  const bool packed = p.b_transposed || (m1 - m0 >= 4 * kTileRows && p.ldb > 256);
+int64_t BlockMemory(int64_t k, int64_t cols) {
+  return std::max(k * ((cols + kTileCols - 1) / kTileCols * kTileCols), kDeepMemory);
+}
+
+void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* memory) {
+  if (IsDeep(p)) {
+    for (int64_t m = m0; m < m1; m += kDeepRows)
+      for (int64_t n = n0; n < n1; n += kDeepCols)
+        ComputeDeep(p, m, std::min(m1, m + kDeepRows), n, std::min(n1, n + kDeepCols), memory);
+    return;
+  }
+  // Rows of b that lie apart are packed too once they are read often enough.
+  const bool packed = p.b_transposed || (m1 - m0 >= 4 * kTileRows && p.ldb > kTileCols);
   if (packed) {
     for (int64_t n = n0; n < n1; n += kTileCols) {
-      float* out = pack + (n - n0) * p.k;
+      float* out = memory + (n - n0) * p.k;
       if (p.b_transposed) {
         PackTransposed(p, n, std::min(kTileCols, n1 - n), out);
       } else {
@@ -151,7 +237,7 @@ void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t 
       }
     }
   }
-  RunTiles(p, m0, m1, n0, n1, packed ? pack : nullptr);
+  RunTiles(p, m0, m1, n0, n1, packed ? memory : nullptr);
 }
 
 void ComputeUnpacked(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {

@@ -32,13 +32,11 @@ inline constexpr int kTileRows = 6, kTileVecs = 1;
 #endif
 inline constexpr int64_t kTileCols = kTileVecs * kLanes;
 
-// Floats that ComputeBlock needs for the packed panel of `cols` columns.
-inline int64_t PackedSize(int64_t k, int64_t cols) {
-  return k * ((cols + kTileCols - 1) / kTileCols * kTileCols);
-}
+// Floats of memory that ComputeBlock needs for a block of `cols` columns.
+int64_t BlockMemory(int64_t k, int64_t cols);
 
-// Rows [m0, m1), columns [n0, n1) of the product. `pack` has PackedSize(k, n1 - n0) floats.
-void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* pack);
+// Rows [m0, m1), columns [n0, n1) of the product. `memory` has BlockMemory(k, n1 - n0) floats.
+void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* memory);
 
 // The same with b read where it lies; !b_transposed.
 void ComputeUnpacked(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
