@@ -1,4 +1,8 @@
+// f32: one fused multiply-add per term, in registers.
+
 #include "kernels/cpu/gemm_tile.h"
+
+#include "kernels/cpu/team.h"
 
 namespace hone::kernels::cpu::HONE_ISA {
 namespace {
@@ -77,6 +81,10 @@ void RunTile(const Tile& t) {
   }
 }
 
+const float* Real(const void* p) {
+  return static_cast<const float*>(p);
+}
+
 using TileFunction = void (*)(const Tile&);
 
 // [rows - 1][vecs - 1][whole]
@@ -101,7 +109,7 @@ constexpr TileTable<0, 1, 2, 3, 4, 5> kTiles;
 void PackTransposed(const Product& p, int64_t n0, int64_t cols, float* out) {
   for (int64_t j = 0; j < kTileCols; j += kLanes) {
     const int64_t real = std::clamp<int64_t>(cols - j, 0, kLanes);
-    const float* b = p.b + (n0 + j) * p.ldb;
+    const float* b = Real(p.b) + (n0 + j) * p.ldb;
     for (int64_t l = 0; l < p.k; l += kLanes) {
       const int64_t deep = std::min<int64_t>(p.k - l, kLanes);
       Vec r[kLanes];
@@ -120,7 +128,7 @@ void PackTransposed(const Product& p, int64_t n0, int64_t cols, float* out) {
 
 void PackRows(const Product& p, int64_t n0, int64_t cols, float* out) {
   for (int64_t l = 0; l < p.k; ++l) {
-    const float* b = p.b + l * p.ldb + n0;
+    const float* b = Real(p.b) + l * p.ldb + n0;
     for (int64_t j = 0; j < kTileCols; j += kLanes) {
       const int64_t real = std::clamp<int64_t>(cols - j, 0, kLanes);
       Store(out + l * kTileCols + j, real == kLanes ? Load(b + j) : Load(b + j, Part(real)));
@@ -137,10 +145,10 @@ void RunTiles(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, 
     for (int64_t n = n0; n < n1; n += kTileCols) {
       const int64_t cols = std::min(kTileCols, n1 - n);
       const int64_t at = (m * p.ldc + n) * c_size;
-      const Tile t{.a = p.a + m * p.a_row,
+      const Tile t{.a = Real(p.a) + m * p.a_row,
                    .a_row = p.a_row,
                    .a_col = p.a_col,
-                   .b = pack != nullptr ? pack + (n - n0) * p.k : p.b + n,
+                   .b = pack != nullptr ? pack + (n - n0) * p.k : Real(p.b) + n,
                    .ldb = pack != nullptr ? kTileCols : p.ldb,
                    .k = p.k,
                    .c = static_cast<char*>(p.c) + at,
@@ -176,12 +184,12 @@ void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n
   for (int64_t k0 = 0; k0 < p.k; k0 += kDeep) {
     Product part = p;
     part.k = std::min(kDeep, p.k - k0);
-    part.b = p.b + k0 * p.ldb;
+    part.b = Real(p.b) + k0 * p.ldb;
     for (int64_t n = n0; n < n1; n += kTileCols)
       PackRows(part, n, std::min(kTileCols, n1 - n), pack_b + (n - n0) * part.k);
     for (int64_t m = m0; m < m1; m += kTileRows) {
       const int64_t height = std::min<int64_t>(kTileRows, m1 - m);
-      const float* a = p.a + m + k0 * p.a_col;
+      const float* a = Real(p.a) + m + k0 * p.a_col;
       if (height == kTileRows) {
         for (int64_t l = 0; l < part.k; ++l)
           std::memcpy(pack_a + l * kTileRows, a + l * p.a_col, kTileRows * sizeof(float));
@@ -214,30 +222,35 @@ void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n
 
 }  // namespace
 
-int64_t BlockMemory(int64_t k, int64_t cols) {
-  return std::max(k * ((cols + kTileCols - 1) / kTileCols * kTileCols), kDeepMemory);
-}
-
-void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* memory) {
+void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+  if (p.dtype == DType::kBF16) return ComputeBlockBF16(p, m0, m1, n0, n1);
   if (IsDeep(p)) {
+    float* memory = static_cast<float*>(Scratch(4 * kDeepMemory));
     for (int64_t m = m0; m < m1; m += kDeepRows)
       for (int64_t n = n0; n < n1; n += kDeepCols)
         ComputeDeep(p, m, std::min(m1, m + kDeepRows), n, std::min(n1, n + kDeepCols), memory);
     return;
   }
   // Rows of b that lie apart are packed too once they are read often enough.
-  const bool packed = p.b_transposed || (m1 - m0 >= 4 * kTileRows && p.ldb > kTileCols);
-  if (packed) {
-    for (int64_t n = n0; n < n1; n += kTileCols) {
-      float* out = memory + (n - n0) * p.k;
+  if (!p.b_transposed && (m1 - m0 < 4 * kTileRows || p.ldb <= kTileCols))
+    return RunTiles(p, m0, m1, n0, n1, nullptr);
+  // As many columns at a time as the second-level cache holds.
+  constexpr int64_t kPacked = 128 * 1024;
+  const int64_t width =
+      std::max<int64_t>(kPacked / std::max<int64_t>(p.k, 1) / kTileCols, 1) * kTileCols;
+  float* pack = static_cast<float*>(Scratch(4 * std::max<int64_t>(p.k, 1) * width));
+  for (; n0 < n1; n0 += width) {
+    const int64_t stop = std::min(n1, n0 + width);
+    for (int64_t n = n0; n < stop; n += kTileCols) {
+      float* out = pack + (n - n0) * p.k;
       if (p.b_transposed) {
-        PackTransposed(p, n, std::min(kTileCols, n1 - n), out);
+        PackTransposed(p, n, std::min(kTileCols, stop - n), out);
       } else {
-        PackRows(p, n, std::min(kTileCols, n1 - n), out);
+        PackRows(p, n, std::min(kTileCols, stop - n), out);
       }
     }
+    RunTiles(p, m0, m1, n0, stop, pack);
   }
-  RunTiles(p, m0, m1, n0, n1, packed ? memory : nullptr);
 }
 
 void ComputeUnpacked(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
