@@ -22,9 +22,10 @@ void ComputeBlockBF16(const Product&, int64_t, int64_t, int64_t, int64_t) {
 
 namespace {
 
-constexpr int64_t kStep = 32;            // terms per instruction
-constexpr int64_t kTile = 16;            // rows or columns of a tile
-constexpr int64_t kPanel = 2 * kTile;    // of the 2 x 2 tiles that the registers hold
+constexpr int64_t kStep = 32;          // terms per instruction
+constexpr int64_t kTile = 16;          // rows or columns of a tile
+constexpr int64_t kPanel = 2 * kTile;  // of the 2 x 2 tiles that the registers hold
+constexpr int64_t kInPlace = 64;
 constexpr int64_t kTileWords = 16 * 16;  // 32-bit words of a tile
 
 // A matrix side: element (i, l) is p[i * ld + l] if k is contiguous, else p[l * ld + i].
@@ -49,7 +50,6 @@ struct alignas(64) TileConfig {
   uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
-
 
 // Up to 16 rows of k-contiguous elements from l: words (pairs) of step l / 32, zeros beyond rows
 // and k.
@@ -108,11 +108,12 @@ void PackRowTile(const Side& s, int64_t row, int64_t rows, int64_t l, int64_t k,
   StoreTileWords(r, out);
 }
 
-// Rows [row, row + rows), rows <= 32, where they lie if that can be, else packed into `memory`
-// (tiles of the first 16 rows by step, then of the second).
-RowPanel PrepareRows(const Side& s, int64_t row, int64_t rows, int64_t k, float* memory) {
+// Rows [row, row + rows), rows <= 32: where they lie if wanted and possible, else packed into
+// `memory` (tiles of the first 16 rows by step, then of the second).
+RowPanel PrepareRows(const Side& s, int64_t row, int64_t rows, int64_t k, bool in_place,
+                     float* memory) {
   const int64_t steps = (k + kStep - 1) / kStep, whole = k / kStep;
-  if (s.k_contiguous && rows == kPanel) {
+  if (in_place && s.k_contiguous && rows == kPanel) {
     RowPanel p{reinterpret_cast<const char*>(s.p + row * s.ld),
                kTile * s.ld * 2,
                64,
@@ -138,9 +139,11 @@ RowPanel PrepareRows(const Side& s, int64_t row, int64_t rows, int64_t k, float*
           nullptr};
 }
 
-// Sums of kRows x kCols tiles into `out`, tile (i, j) at (2 i + j).
+// Sums of kRows x kCols tiles into `out`: tile (i, j) at i * down + j * right, rows ld_out bytes
+// apart.
 template <int kRows, int kCols>
-void RunTiles(const RowPanel& a, const float* b, int64_t b_second, float* out) {
+void RunTiles(const RowPanel& a, const float* b, int64_t b_second, float* out, int64_t down,
+              int64_t right, int64_t ld_out) {
   _tile_zero(0);
   if constexpr (kCols > 1) _tile_zero(1);
   if constexpr (kRows > 1) _tile_zero(2);
@@ -168,10 +171,10 @@ void RunTiles(const RowPanel& a, const float* b, int64_t b_second, float* out) {
     first += step;
     b += kTileWords;
   }
-  _tile_stored(0, out, 64);
-  if constexpr (kCols > 1) _tile_stored(1, out + kTileWords, 64);
-  if constexpr (kRows > 1) _tile_stored(2, out + 2 * kTileWords, 64);
-  if constexpr (kRows > 1 && kCols > 1) _tile_stored(3, out + 3 * kTileWords, 64);
+  _tile_stored(0, out, ld_out);
+  if constexpr (kCols > 1) _tile_stored(1, out + right, ld_out);
+  if constexpr (kRows > 1) _tile_stored(2, out + down, ld_out);
+  if constexpr (kRows > 1 && kCols > 1) _tile_stored(3, out + down + right, ld_out);
 }
 
 // rows x cols of a tile to c at (m, n).
@@ -208,25 +211,29 @@ void ComputeBlockBF16(const Product& p, int64_t m0, int64_t m1, int64_t n0, int6
       4 * (4 * kTileWords + 2 * panel_words + 2 * kTileWords + width / kTile * panel_words)));
   float* row_memory = out + 4 * kTileWords;
   float* packed = row_memory + 2 * panel_words + 2 * kTileWords;
+  const bool plain = p.c_dtype == DType::kF32 && p.add == nullptr && !turned;
   const TileConfig config;
   _tile_loadconfig(&config);
   for (; n0 < n1; n0 += width) {
     const int64_t stop = std::min(n1, n0 + width);
     for (int64_t n = n0; n < stop; n += kTile)
       PackColumns(cols, n, std::min(kTile, stop - n), p.k, packed + (n - n0) / kTile * panel_words);
+    // Rows that many columns read are worth a copy: where they lie, they share sets of the cache.
+    const bool in_place = stop - n0 <= kInPlace;
     for (int64_t m = m0; m < m1; m += kPanel) {
       const int64_t height = std::min(kPanel, m1 - m);
-      const RowPanel a = PrepareRows(rows, m, height, p.k, row_memory);
+      const RowPanel a = PrepareRows(rows, m, height, p.k, in_place, row_memory);
       for (int64_t n = n0; n < stop; n += kPanel) {
         const int64_t wide = std::min(kPanel, stop - n);
         const float* b = packed + (n - n0) / kTile * panel_words;
-        if (height > kTile) {
-          wide > kTile ? RunTiles<2, 2>(a, b, panel_words, out)
-                       : RunTiles<2, 1>(a, b, panel_words, out);
-        } else {
-          wide > kTile ? RunTiles<1, 2>(a, b, panel_words, out)
-                       : RunTiles<1, 1>(a, b, panel_words, out);
+        const auto run = height > kTile ? (wide > kTile ? RunTiles<2, 2> : RunTiles<2, 1>)
+                                        : (wide > kTile ? RunTiles<1, 2> : RunTiles<1, 1>);
+        if (plain && height % kTile == 0 && wide % kTile == 0) {
+          run(a, b, panel_words, static_cast<float*>(p.c) + m * p.ldc + n, kTile * p.ldc, kTile,
+              4 * p.ldc);
+          continue;
         }
+        run(a, b, panel_words, out, 2 * kTileWords, kTileWords, 64);
         for (int64_t i = 0; i * kTile < height; ++i)
           for (int64_t j = 0; j * kTile < wide; ++j) {
             int64_t row = m + i * kTile, r = std::min(kTile, height - i * kTile);

@@ -40,11 +40,16 @@ inline __attribute__((always_inline)) void StoreTile(const Tile& t, Vec (&acc)[k
   }
 }
 
-// kWhole: every row of b may be read in whole vectors (packed, or cols is a multiple of 16).
-template <int kRows, int kVecs, bool kWhole>
+enum Kind {
+  kMasked,   // the last vector of a row of b is read in part
+  kWhole,    // b is packed, or cols is a multiple of 16
+  kPartial,  // whole, and sums of earlier and later terms are elsewhere (Tile::start, Tile::sums)
+};
+
+template <int kRows, int kVecs, Kind kKind>
 void RunTile(const Tile& t) {
   Vec acc[kRows][kVecs];
-  if (t.start == nullptr) {
+  if (kKind != kPartial || t.start == nullptr) {
     HONE_UNROLL for (int i = 0; i < kRows; ++i) {
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Zero();
     }
@@ -61,14 +66,14 @@ void RunTile(const Tile& t) {
   for (int64_t l = 0; l < t.k; ++l, b += t.ldb, a += t.a_col) {
     Vec bv[kVecs];
     HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
-      bv[j] = kWhole || j < kVecs - 1 ? Load(b + j * kLanes) : Load(b + j * kLanes, last);
+      bv[j] = kKind != kMasked || j < kVecs - 1 ? Load(b + j * kLanes) : Load(b + j * kLanes, last);
     }
     HONE_UNROLL for (int i = 0; i < kRows; ++i) {
       const Vec av = Set(a[i * t.a_row]);
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Fma(av, bv[j], acc[i][j]);
     }
   }
-  if (t.sums != nullptr) {
+  if (kKind == kPartial && t.sums != nullptr) {
     HONE_UNROLL for (int i = 0; i < kRows; ++i) {
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
         Store(t.sums + i * t.ld_sums + j * kLanes, acc[i][j]);
@@ -87,20 +92,22 @@ const float* Real(const void* p) {
 
 using TileFunction = void (*)(const Tile&);
 
-// [rows - 1][vecs - 1][whole]
+template <int kRows, int kVecs>
+constexpr TileFunction kKinds[3] = {RunTile<kRows, kVecs, kMasked>, RunTile<kRows, kVecs, kWhole>,
+                                    RunTile<kRows, kVecs, kPartial>};
+
 template <int... kRow>
 struct TileTable {
-  TileFunction f[sizeof...(kRow)][kTileVecs][2] = {
+  const TileFunction* f[sizeof...(kRow)][kTileVecs] = {
 #if defined(__AVX512F__)
-      {{RunTile<kRow + 1, 1, false>, RunTile<kRow + 1, 1, true>},
-       {RunTile<kRow + 1, 2, false>, RunTile<kRow + 1, 2, true>}}...
+      {kKinds<kRow + 1, 1>, kKinds<kRow + 1, 2>}...
 #else
-      {{RunTile<kRow + 1, 1, false>, RunTile<kRow + 1, 1, true>}}...
+      {kKinds<kRow + 1, 1>}...
 #endif
   };
 };
 #if defined(__AVX512F__)
-constexpr TileTable<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11> kTiles;
+constexpr TileTable<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11> kTiles;  // [rows - 1][vecs - 1][kind]
 #else
 constexpr TileTable<0, 1, 2, 3, 4, 5> kTiles;
 #endif
@@ -159,7 +166,8 @@ void RunTiles(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, 
                    .sums = nullptr,
                    .ld_sums = 0,
                    .cols = cols};
-      kTiles.f[height - 1][(cols - 1) / kLanes][pack != nullptr || cols % kLanes == 0](t);
+      kTiles.f[height - 1][(cols - 1) / kLanes]
+              [pack != nullptr || cols % kLanes == 0 ? kWhole : kMasked](t);
     }
   }
 }
@@ -214,7 +222,7 @@ void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n
                      .sums = k0 + kDeep < p.k ? sum : nullptr,
                      .ld_sums = kDeepCols,
                      .cols = cols};
-        kTiles.f[height - 1][(cols - 1) / kLanes][1](t);
+        kTiles.f[height - 1][(cols - 1) / kLanes][kPartial](t);
       }
     }
   }
