@@ -34,7 +34,7 @@ LearnerLoop::LearnerLoop(const Options& options, TrajectorySource& source, Weigh
       source_(source),
       sink_(sink),
       metrics_(metrics),
-      ledger_({"idle", "load", "wait_batch", "train", "publish", "checkpoint", "evaluate",
+      ledger_({"idle", "bookkeeping", "load", "wait_batch", "train", "publish", "checkpoint", "evaluate",
                "wait_coordinator", "paused"}) {
   if (metrics != nullptr) exported_.push_back(ExportLedger(*metrics, "learner", ledger_));
 }
@@ -124,6 +124,7 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
 }
 
 absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
+  auto scope = ledger_.Enter("bookkeeping");
   Session s;
   s.log = std::make_unique<StepLog>(source_);
   HONE_RETURN_IF_ERROR(Load(s, acquired));

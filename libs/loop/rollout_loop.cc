@@ -96,7 +96,9 @@ v1::RegisterWorkerRequest RolloutLoop::Registration(Duration wait) const {
 }
 
 absl::Status RolloutLoop::Run() {
-  std::thread committer([this] { CommitThread(); });
+  // Several, because each waits for the coordinator's disk, which serves many as fast as one.
+  std::vector<std::thread> committers;
+  for (int i = 0; i < 8; ++i) committers.emplace_back([this] { CommitThread(); });
   absl::Status status;
   {
     MutexLock lock(mu_);
@@ -138,7 +140,7 @@ absl::Status RolloutLoop::Run() {
     });
   }
   commits_.Close();
-  committer.join();
+  for (std::thread& t : committers) t.join();
   return absl::IsCancelled(status) ? absl::OkStatus() : status;
 }
 
@@ -257,7 +259,7 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
   }
   if (give_back.lease_ids_size() > 0) {
     const absl::Status returned = prompts_.Return(give_back);
-    if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return leases: ", returned.ToString()));
+    if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return leases: ", std::string(returned.message())));
   }
   // Verdicts that are on their way refer to nothing of this assignment but their groups.
   return absl::OkStatus();
@@ -292,12 +294,12 @@ void RolloutLoop::LeaseThread(Assignment& a) {
     const auto response = prompts_.Lease(request);
     MutexLock lock(mu_);
     if (!response.ok()) {
-      if (!absl::IsCancelled(response.status()))
-        Log(LogLevel::kWarning, absl::StrCat("lease: ", response.status().ToString()));
-      // The registration tells what to do instead; asking again at once would not help.
-      lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(200),
-                     [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stop_ || reassigned_; });
-      continue;
+      // The run has ended, or somebody else has this worker's name: registering anew tells what to do.
+      Log(LogLevel::kInfo, absl::StrCat("no more leases: ", std::string(response.status().message())),
+          {{"run", a.run_id}});
+      reassigned_ = true;
+      wake_.notify_all();
+      return;
     }
     for (const v1::Lease& lease : response->leases()) {
       sequences_ += lease.group_size();
@@ -387,7 +389,7 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
     return;
   }
   if (!stale)
-    Log(LogLevel::kWarning, absl::StrCat("prompt cannot be generated: ", status.ToString()),
+    Log(LogLevel::kWarning, absl::StrCat("prompt cannot be generated: ", std::string(status.message())),
         {{"run", lease.run_id()}, {"prompt", lease.prompt().id()}});
   v1::ReturnLeasesRequest give_back;
   give_back.set_worker_id(options_.worker_id);
@@ -396,7 +398,7 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
   give_back.set_reason(std::string(status.message()));
   give_back.set_drop(!stale);  // nobody could work on it
   const absl::Status returned = prompts_.Return(give_back);
-  if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return lease: ", returned.ToString()));
+  if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return lease: ", std::string(returned.message())));
   MutexLock lock(mu_);
   sequences_ -= lease.group_size();
 }
@@ -533,7 +535,7 @@ void RolloutLoop::CommitThread() {
     if (response.ok()) {
       groups_.Increment();
     } else if (!absl::IsCancelled(response.status())) {
-      Log(LogLevel::kWarning, absl::StrCat("group was not taken: ", response.status().ToString()),
+      Log(LogLevel::kWarning, absl::StrCat("group was not taken: ", std::string(response.status().message())),
           {{"stage", commit->group().stage()}, {"issue", commit->group().issue()}});
     }
     MutexLock lock(mu_);

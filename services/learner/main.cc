@@ -14,6 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/clients/coordinator_client.h"
 #include "libs/loop/learner_loop.h"
+#include "libs/rpc/grpc_log.h"
 #include "libs/rpc/server.h"
 #include "libs/telemetry/admin_server.h"
 #include "libs/telemetry/metrics.h"
@@ -48,6 +49,8 @@ class PublisherSink final : public WeightsSink {
 
 absl::Status Run(const Flags& flags) {
   ShutdownSignals signals;
+  SetLogService("learner");
+  rpc::UseHoneLogInGrpc();
   std::atomic<bool> stopping{false};
   const int threads = flags.threads > 0
                           ? flags.threads

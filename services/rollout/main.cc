@@ -15,6 +15,7 @@
 #include "libs/clients/reward_client.h"
 #include "libs/clients/weights_client.h"
 #include "libs/loop/rollout_loop.h"
+#include "libs/rpc/grpc_log.h"
 #include "libs/rpc/server.h"
 #include "libs/telemetry/admin_server.h"
 #include "libs/telemetry/metrics.h"
@@ -37,6 +38,8 @@ struct Flags {
 
 absl::Status Run(Flags flags) {
   ShutdownSignals signals;
+  SetLogService("rollout");
+  rpc::UseHoneLogInGrpc();
   std::atomic<bool> stopping{false};
   std::random_device random;
   flags.loop.worker_id = flags.id;
