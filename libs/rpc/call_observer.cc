@@ -82,17 +82,22 @@ class Method {
   std::map<int, Counter> handled_ ABSL_GUARDED_BY(mu_);  // by code
 };
 
-// Whether a code is the server's own trouble rather than the caller's.
-bool IsServerFault(int code) {
+// How loud a failed call is: the server's own trouble, what belongs to waiting and going away, or a
+// caller's mistake.
+LogLevel LevelOf(int code) {
   switch (code) {
     case grpc::StatusCode::UNKNOWN:
     case grpc::StatusCode::INTERNAL:
     case grpc::StatusCode::DATA_LOSS:
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
     case grpc::StatusCode::UNIMPLEMENTED:
-      return true;
+      return LogLevel::kWarning;
+    case grpc::StatusCode::CANCELLED:
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+    case grpc::StatusCode::UNAVAILABLE:
+      return LogLevel::kDebug;
     default:
-      return false;
+      return LogLevel::kInfo;
   }
 }
 
@@ -126,7 +131,7 @@ class Observer final : public grpc::experimental::Interceptor {
     const double seconds = std::chrono::duration<double>(SystemClock::Get().Now() - start_).count();
     method_->Handled(status.error_code(), seconds);
     if (status.ok()) return;
-    Log(IsServerFault(status.error_code()) ? LogLevel::kWarning : LogLevel::kDebug, "call failed",
+    Log(LevelOf(status.error_code()), "call failed",
         {{"method", method_->name()},
          {"code", CodeName(status.error_code())},
          {"error", status.error_message()},

@@ -17,8 +17,8 @@ inline constexpr char kRequestIdKey[] = "x-request-id";
 //   grpc_server_handled_total{grpc_type,grpc_service,grpc_method,grpc_code}
 //   grpc_server_handling_seconds{grpc_type,grpc_service,grpc_method}
 // A call that ends with another code than OK is logged with method, code, message, peer, seconds
-// and request id: a warning for the server's own faults, debug for what callers do (NOT_FOUND,
-// CANCELLED, ...).
+// and request id: a warning for the server's own faults, debug for what belongs to waiting
+// (UNAVAILABLE, RESOURCE_EXHAUSTED, CANCELLED, DEADLINE_EXCEEDED), else info.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallObserver(
     Metrics* metrics);
 
