@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/checkpoint/strict_json.h"
 
@@ -35,7 +36,7 @@ bool IsPlainName(const std::string& name) {
 }
 
 absl::StatusOr<HfIndex> ReadIndex(const std::string& dir, const std::string& path) {
-  HONE_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path, kMaxIndexBytes));
+  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxIndexBytes));
   HONE_ASSIGN_OR_RETURN(const json index, ParseJsonObject(text, path));
   const auto map = index.find("weight_map");
   if (map == index.end() || !map->is_object() || map->empty())
@@ -106,7 +107,7 @@ absl::StatusOr<HfIndex> FindHfFiles(const std::string& dir) {
 
 absl::StatusOr<Fp8Blocks> ReadFp8Blocks(const std::string& dir) {
   const std::string path = (fs::path(dir) / "config.json").string();
-  absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxConfigBytes);
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxConfigBytes);
   if (absl::IsNotFound(text.status())) return Fp8Blocks{};
   if (!text.ok()) return text.status();
   HONE_ASSIGN_OR_RETURN(const json config, ParseJsonObject(*text, path));

@@ -42,11 +42,12 @@ absl::Status Annotate(const absl::Status& s, const std::string& path) {
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   // O_NONBLOCK: opening a named pipe must not wait for a writer.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  SafetensorsFile file(path, fd, 0);
+  FileDescriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!opened.valid()) return ErrnoStatus(errno, "cannot open", path);
+  const int fd = opened.get();
+  SafetensorsFile file(path, std::move(opened), 0);
   struct stat st;
-  if (fstat(fd, &st) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
+  if (fstat(fd, &st) != 0) return ErrnoStatus(errno, "cannot stat", path);
   if (!S_ISREG(st.st_mode))
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
   file.file_bytes_ = st.st_size;
@@ -64,26 +65,6 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   for (size_t i = 0; i < file.header_.tensors.size(); ++i)
     file.index_.emplace(file.header_.tensors[i].name, i);
   return file;
-}
-
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      fd_(std::exchange(other.fd_, -1)),
-      file_bytes_(other.file_bytes_),
-      header_(std::move(other.header_)),
-      index_(std::move(other.index_)) {}
-
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(fd_, other.fd_);
-  std::swap(file_bytes_, other.file_bytes_);
-  std::swap(header_, other.header_);
-  std::swap(index_, other.index_);
-  return *this;
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  if (fd_ >= 0) close(fd_);
 }
 
 const TensorEntry* SafetensorsFile::Find(absl::string_view name) const {
@@ -108,7 +89,7 @@ absl::Status SafetensorsFile::ReadRange(const TensorEntry& tensor, int64_t begin
     return absl::OutOfRangeError(absl::StrCat("tensor '", tensor.name, "' of ", path_, " has ",
                                               tensor.bytes, " bytes, asked for ", bytes, " from ",
                                               begin, " on"));
-  return ReadAt(fd_, path_, tensor.offset + begin, static_cast<char*>(out), bytes);
+  return ReadAt(fd_.get(), path_, tensor.offset + begin, static_cast<char*>(out), bytes);
 }
 
 }  // namespace hone

@@ -12,12 +12,14 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/base/file.h"
 #include "libs/checkpoint/safetensors_header.h"
 
 namespace hone {
@@ -29,11 +31,8 @@ class SafetensorsFile {
   // NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (bad file), each naming the path.
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
 
-  SafetensorsFile(SafetensorsFile&& other) noexcept;
-  SafetensorsFile& operator=(SafetensorsFile&& other) noexcept;
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
-  ~SafetensorsFile();
+  SafetensorsFile(SafetensorsFile&&) noexcept = default;
+  SafetensorsFile& operator=(SafetensorsFile&&) noexcept = default;
 
   const std::string& path() const { return path_; }
   int64_t file_bytes() const { return file_bytes_; }
@@ -50,11 +49,11 @@ class SafetensorsFile {
   absl::Status ReadRange(const TensorEntry& tensor, int64_t begin, void* out, size_t bytes) const;
 
  private:
-  SafetensorsFile(std::string path, int fd, int64_t file_bytes)
-      : path_(std::move(path)), fd_(fd), file_bytes_(file_bytes) {}
+  SafetensorsFile(std::string path, FileDescriptor fd, int64_t file_bytes)
+      : path_(std::move(path)), fd_(std::move(fd)), file_bytes_(file_bytes) {}
 
   std::string path_;
-  int fd_;
+  FileDescriptor fd_;
   int64_t file_bytes_;
   SafetensorsHeader header_;
   absl::flat_hash_map<std::string, size_t> index_;  // into header_.tensors

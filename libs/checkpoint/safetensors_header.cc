@@ -14,11 +14,8 @@
 namespace hone {
 namespace {
 
-constexpr int64_t kMaxHeaderBytes = 100'000'000;
 constexpr int kMaxDepth = 16;
 constexpr size_t kMaxEntries = 2'000'000;
-constexpr size_t kMaxNameBytes = 4096;
-constexpr size_t kMaxRank = 8;
 
 absl::Status Invalid(absl::string_view check, absl::string_view detail) {
   return absl::InvalidArgumentError(absl::StrCat(check, ": ", detail));
@@ -52,9 +49,9 @@ class HeaderSax : public nlohmann::json_sax<nlohmann::json> {
     if (skip_depth_ == 0 && depth_ == 3 && array_) {
       std::vector<uint64_t>& into =
           field_ == Field::kShape ? tensors.back().shape : tensors.back().offsets;
-      if (field_ == Field::kShape && into.size() == kMaxRank)
-        return Fail(absl::StrCat("tensor '", tensors.back().name, "' has more than ", kMaxRank,
-                                 " dimensions"));
+      if (field_ == Field::kShape && into.size() == kMaxTensorRank)
+        return Fail(absl::StrCat("tensor '", tensors.back().name, "' has more than ",
+                                 kMaxTensorRank, " dimensions"));
       if (field_ == Field::kOffsets && into.size() == 2)
         return Fail(
             absl::StrCat("tensor '", tensors.back().name, "' has more than 2 data_offsets"));
@@ -101,9 +98,9 @@ class HeaderSax : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& value) override {
     if (skip_depth_ > 0) return true;
     if (depth_ == 1) {
-      if (value.size() > kMaxNameBytes)
+      if (value.size() > kMaxTensorNameBytes)
         return Fail(absl::StrCat("a tensor name has ", value.size(), " bytes, the limit is ",
-                                 kMaxNameBytes));
+                                 kMaxTensorNameBytes));
       if (!names_.insert(value).second) return Duplicate(value);
       if (names_.size() > kMaxEntries)
         return Fail(absl::StrCat("more than ", kMaxEntries, " entries"));

@@ -3,6 +3,7 @@
 // The checks of a safetensors header. Nothing that the header claims is believed before it has been
 // compared with the size of the file.
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -28,6 +29,11 @@ struct SafetensorsHeader {
       tensors;  // in the order of their bytes; they cover the file's data exactly
   std::map<std::string, std::string> metadata;
 };
+
+// Limits of the reader, kept by the writer.
+constexpr int64_t kMaxHeaderBytes = 100'000'000;
+constexpr size_t kMaxTensorNameBytes = 4096;
+constexpr size_t kMaxTensorRank = 8;
 
 // Bytes of the length field in front of the header.
 constexpr int64_t kSafetensorsPrefix = 8;

@@ -1,16 +1,12 @@
 #include "libs/checkpoint/strict_json.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 
 namespace hone {
@@ -76,30 +72,6 @@ absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, absl::str
   } catch (const nlohmann::json::exception& e) {
     return invalid(problem.empty() ? e.what() : problem);
   }
-}
-
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  absl::Cleanup close_fd = [fd] { close(fd); };
-  struct stat st;
-  if (fstat(fd, &st) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
-  if (!S_ISREG(st.st_mode))
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
-  if (st.st_size > max_bytes)
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " has ", st.st_size, " bytes, the limit is ", max_bytes));
-  std::string text(static_cast<size_t>(st.st_size), '\0');
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = read(fd, text.data() + done, text.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-    if (n == 0)
-      return absl::DataLossError(absl::StrCat(path, " ended at byte ", done, " of ", text.size()));
-    done += static_cast<size_t>(n);
-  }
-  return text;
 }
 
 }  // namespace hone

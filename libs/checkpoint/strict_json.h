@@ -24,8 +24,4 @@ absl::Status CheckJsonText(absl::string_view text);
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, absl::string_view what,
                                                int max_depth = 32);
 
-// Reads a whole regular file of at most `max_bytes`. NOT_FOUND, INVALID_ARGUMENT (too large, no
-// regular file) or DATA_LOSS, naming the path.
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_bytes);
-
 }  // namespace hone
