@@ -1,12 +1,8 @@
 #include "libs/config/config.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
-#include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/config/reader.h"
 
@@ -33,17 +29,7 @@ absl::Status ParseYaml(absl::string_view text, absl::string_view file,
 
 absl::Status ReadYamlFile(const std::string& path, google::protobuf::Message* message,
                           ConfigPlaces* places) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in)
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat("cannot open ", path, " (expected a YAML file)"));
-  // One byte beyond the limit is enough for the parser to refuse the file.
-  std::string text(static_cast<size_t>(kMaxYamlBytes) + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad())
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat("cannot read ", path, " (expected a YAML file)"));
-  text.resize(static_cast<size_t>(in.gcount()));
+  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxYamlBytes));
   return ParseYaml(text, path, message, places);
 }
 

@@ -31,8 +31,7 @@ using ConfigPlaces = std::map<std::string, std::string>;
 absl::Status ParseYaml(absl::string_view text, absl::string_view file,
                        google::protobuf::Message* message, ConfigPlaces* places = nullptr);
 
-// The same for a file. NOT_FOUND, PERMISSION_DENIED or another status of the operating system when
-// it cannot be read.
+// The same for a file; the errors of ReadFile (libs/base/file.h) when it cannot be read.
 absl::Status ReadYamlFile(const std::string& path, google::protobuf::Message* message,
                           ConfigPlaces* places = nullptr);
 

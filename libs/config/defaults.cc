@@ -24,9 +24,19 @@ void Fill(v1::SftStage& s) {
 }
 
 void Fill(v1::AdvantageSpec& a) {
+  // A preset stands alone: it says what these fields would.
+  if (!a.preset().empty()) return;
   if (a.kind() == v1::AdvantageSpec::KIND_UNSPECIFIED)
     a.set_kind(v1::AdvantageSpec::KIND_GROUP_STD);
   if (a.eps() == 0) a.set_eps(1e-6);
+}
+
+void Fill(v1::OffPolicySpec& o) {
+  if (o.weight() == v1::OffPolicySpec::WEIGHT_UNSPECIFIED)
+    o.set_weight(v1::OffPolicySpec::WEIGHT_NONE);
+  if (o.weight() != v1::OffPolicySpec::WEIGHT_NONE && o.weight_high() == 0)
+    o.set_weight_high(o.weight() == v1::OffPolicySpec::WEIGHT_TOKEN_MASK ? 5 : 2);
+  if (o.max_nonfinite() == 0) o.set_max_nonfinite(0.01);
 }
 
 void Fill(v1::LossSpec& l) {
@@ -35,6 +45,10 @@ void Fill(v1::LossSpec& l) {
     l.set_aggregation(v1::LossSpec::AGGREGATION_TOKEN_MEAN);
   if (l.clip_low() == 0) l.set_clip_low(0.2);
   if (l.clip_high() == 0) l.set_clip_high(l.clip_low());
+  if (l.policy() == v1::LossSpec::POLICY_DPPO_TV && l.ratio_cap() == 0) l.set_ratio_cap(20);
+  if (l.sapo_tau_positive() == 0) l.set_sapo_tau_positive(1.0);
+  if (l.sapo_tau_negative() == 0) l.set_sapo_tau_negative(1.05);
+  Fill(*l.mutable_off_policy());
 }
 
 void Fill(v1::KlSpec& k) {
@@ -52,7 +66,7 @@ void Fill(v1::GrpoStage& g) {
   Fill(*g.mutable_kl());
   Fill(*g.mutable_optimizer());
   if (g.max_micro_batch_tokens() == 0) g.set_max_micro_batch_tokens(kMicroBatchTokens);
-  if (g.min_group() == 0) g.set_min_group(std::max(2, g.group_size() / 2 + g.group_size() % 2));
+  if (g.min_group() == 0) g.set_min_group(std::max(2, g.group_size() / 2));
   if (g.truncation() == v1::TRUNCATION_MODE_UNSPECIFIED) g.set_truncation(v1::TRUNCATION_MODE_KEEP);
 }
 

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
@@ -17,6 +19,11 @@ namespace hone {
 namespace {
 
 namespace pb = google::protobuf;
+
+// As documented at AdvantageSpec.preset.
+constexpr absl::string_view kPresets[] = {
+    "paper",         "deepseekmath",      "verl",  "trl",      "trl_batch", "openrlhf", "slime",
+    "open_instruct", "open_instruct_std", "areal", "prime_rl", "dr_grpo",   "v3_2",     "rloo"};
 
 class Validator {
  public:
@@ -61,7 +68,9 @@ class Validator {
   void Grpo(const v1::GrpoStage& g, const std::string& at);
   void Optimizer(const v1::OptimizerSpec& o, int64_t steps, const std::string& at);
   void Moe(const v1::MoeSpec& m, const std::string& at);
+  void Advantage(const v1::AdvantageSpec& a, const std::string& at);
   void Loss(const v1::LossSpec& l, const std::string& at);
+  void OffPolicy(const v1::OffPolicySpec& o, v1::LossSpec::Policy policy, const std::string& at);
   void Kl(const v1::KlSpec& k, const std::string& at);
   void Context(const v1::SamplingParams& s, const std::string& at);
 
@@ -195,9 +204,7 @@ void Validator::Grpo(const v1::GrpoStage& g, const std::string& at) {
   Context(g.sampling(), sampling);
   Expect(!g.sampling().greedy(), sampling, "greedy", "true",
          "false: the completions of a group would all be the same");
-  NotNegative(g.advantage().eps(), absl::StrCat(at, ".advantage"), "eps");
-  Expect(g.advantage().ddof() == 0 || g.advantage().ddof() == 1, absl::StrCat(at, ".advantage"),
-         "ddof", g.advantage().ddof(), "0 or 1");
+  Advantage(g.advantage(), absl::StrCat(at, ".advantage"));
   Loss(g.loss(), absl::StrCat(at, ".loss"));
   Kl(g.kl(), absl::StrCat(at, ".kl"));
   Optimizer(g.optimizer(), g.steps() * std::max(1, g.updates_per_step()),
@@ -224,13 +231,66 @@ void Validator::Context(const v1::SamplingParams& s, const std::string& at) {
          absl::StrCat("less than model.max_context = ", context));
 }
 
+void Validator::Advantage(const v1::AdvantageSpec& a, const std::string& at) {
+  Expect(a.ddof() == 0 || a.ddof() == 1, at, "ddof", a.ddof(), "0 or 1");
+  if (a.preset().empty()) return;
+  const std::string preset = absl::StrCat("\"", a.preset(), "\"");
+  Expect(std::count(std::begin(kPresets), std::end(kPresets), a.preset()) == 1, at, "preset",
+         preset, absl::StrCat("one of ", absl::StrJoin(kPresets, ", ")));
+  Expect(a.kind() == v1::AdvantageSpec::KIND_UNSPECIFIED && a.eps() == 0 && a.ddof() == 0, at,
+         "preset", preset, "a preset alone, or kind, eps and ddof without one");
+}
+
 void Validator::Loss(const v1::LossSpec& l, const std::string& at) {
+  using Loss = v1::LossSpec;
+  const auto policy = l.policy() == Loss::POLICY_UNSPECIFIED ? Loss::POLICY_CLIP : l.policy();
   // Ten is a legal range (DeepSeek-R1): it only ever clips ratios above 11.
   Expect(l.clip_low() >= 0, at, "clip_low", l.clip_low(), "more than 0, or 0 for 0.2");
   Expect(l.clip_high() >= 0, at, "clip_high", l.clip_high(), "more than 0, or 0 for clip_low");
   Expect(l.dual_clip() == 0 || l.dual_clip() > 1, at, "dual_clip", l.dual_clip(),
          "more than 1, or 0 for off");
+  Expect(l.dual_clip() == 0 || policy == Loss::POLICY_CLIP, at, "dual_clip", l.dual_clip(),
+         "0 unless the policy is clip");
   NotNegative(l.entropy_coef(), at, "entropy_coef");
+  NotNegative(l.ratio_cap(), at, "ratio_cap");
+  NotNegative(l.sapo_tau_positive(), at, "sapo_tau_positive");
+  NotNegative(l.sapo_tau_negative(), at, "sapo_tau_negative");
+  if (l.ratio_cap() > 0 && policy == Loss::POLICY_CLIP) {
+    const double low = l.clip_low() > 0 ? l.clip_low() : 0.2;
+    const double bound = 1 + (l.clip_high() > 0 ? l.clip_high() : low);
+    Expect(l.ratio_cap() > bound, at, "ratio_cap", l.ratio_cap(),
+           absl::StrCat("more than 1 + clip_high = ", bound, ", or 0 for off"));
+  } else {
+    Expect(l.ratio_cap() <= 0 || policy == Loss::POLICY_DPPO_TV, at, "ratio_cap", l.ratio_cap(),
+           "0 unless the policy is clip or dppo_tv");
+  }
+  OffPolicy(l.off_policy(), policy, absl::StrCat(at, ".off_policy"));
+}
+
+void Validator::OffPolicy(const v1::OffPolicySpec& o, v1::LossSpec::Policy policy,
+                          const std::string& at) {
+  NotNegative(o.weight_low(), at, "weight_low");
+  NotNegative(o.weight_high(), at, "weight_high");
+  NotNegative(o.geo_low(), at, "geo_low");
+  NotNegative(o.geo_high(), at, "geo_high");
+  NotNegative(o.sequence_mask_delta(), at, "sequence_mask_delta");
+  Expect(o.max_nonfinite() >= 0 && o.max_nonfinite() <= 1, at, "max_nonfinite", o.max_nonfinite(),
+         "0 to 1, or 0 for 0.01");
+  const double high = o.weight_high() > 0                                  ? o.weight_high()
+                      : o.weight() == v1::OffPolicySpec::WEIGHT_TOKEN_MASK ? 5
+                                                                           : 2;
+  Expect(o.weight_low() <= high, at, "weight_low", o.weight_low(),
+         absl::StrCat("at most weight_high = ", high));
+  Expect(o.geo_low() <= o.geo_high(), at, "geo_low", o.geo_low(),
+         absl::StrCat("at most geo_high = ", o.geo_high()));
+  if (o.recompute_old()) return;
+  Expect(o.geo_high() <= 0, at, "geo_high", o.geo_high(),
+         "recompute_old: without it the ratio is 1 by definition");
+  const bool weighted = o.weight() != v1::OffPolicySpec::WEIGHT_UNSPECIFIED &&
+                        o.weight() != v1::OffPolicySpec::WEIGHT_NONE;
+  Expect(!weighted || policy == v1::LossSpec::POLICY_REINFORCE, at, "weight", "a weight",
+         "recompute_old, or policy reinforce: a ratio loss has the ratio to the sampler in it "
+         "already");
 }
 
 void Validator::Kl(const v1::KlSpec& k, const std::string& at) {
@@ -239,11 +299,13 @@ void Validator::Kl(const v1::KlSpec& k, const std::string& at) {
   NotNegative(k.monitor_every(), at, "monitor_every");
   if (k.beta() == 0) return;
   if (k.placement() == v1::KlSpec::PLACEMENT_REWARD) {
-    Expect(k.estimator() != v1::KlSpec::ESTIMATOR_UNBIASED, at, "estimator", "unbiased",
-           "k1, k2 or k3: a KL in the reward has no gradient of its own to correct");
+    const bool through_ratio = k.estimator() == v1::KlSpec::ESTIMATOR_UNBIASED ||
+                               k.estimator() == v1::KlSpec::ESTIMATOR_K1_RHO;
+    Expect(!through_ratio, at, "estimator", "a gradient through rho",
+           "another estimator than unbiased and k1_rho: a KL in the reward has no gradient");
   } else {
     Expect(k.estimator() != v1::KlSpec::ESTIMATOR_K1, at, "estimator", "k1",
-           "k2, k3 or unbiased: in the loss the expected gradient of k1 is zero");
+           "another estimator: in the loss the expected gradient of k1 is zero");
   }
 }
 

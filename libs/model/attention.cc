@@ -1,9 +1,10 @@
 // Multi-head latent attention in absorbed form, and grouped-query attention: forward and backward.
 //
-// Absorbed: the key projection is applied to the query and the value projection to the result, so that all heads read
-// one latent row per token, the same in the engine's cache and in training. That one form is used
-// everywhere, which is what makes a rollout's logprobs the learner's, bit for bit. Its price in training is
-// scores over kv_lora_rank + rope_dim instead of nope_dim + rope_dim channels.
+// Absorbed: the key projection is applied to the query and the value projection to the result, so
+// that all heads read one latent row per token, the same in the engine's cache and in training.
+// That one form is used everywhere, which is what makes a rollout's logprobs the learner's, bit for
+// bit. Its price in training is scores over kv_lora_rank + rope_dim instead of nope_dim + rope_dim
+// channels.
 
 #include <cstring>
 
@@ -64,23 +65,22 @@ void Transformer::Attention(const Pass& pass, int64_t layer, SavedBlock& s, cons
   if (mla) {  // per head: output_in_h = attended_h Wv_h^T
     s.output_in = pass.New(c.heads * c.v_dim);
     const Matrix kv_b = pass.Weight(w.kv_b);
-    pass.on.Run(pass.on.table().gemm,
-                GemmArgs{.a = s.attended.data,
-                         .b = kv_b.at(c.nope_dim, 0),
-                         .c = s.output_in.data,
-                         .m = pass.tokens(),
-                         .n = c.v_dim,
-                         .k = c.kv_lora_rank,
-                         .lda = s.attended.ld,
-                         .ldb = kv_b.ld,
-                         .ldc = s.output_in.ld,
-                         .batch = c.heads,
-                         .stride_a = c.kv_lora_rank,
-                         .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
-                         .stride_c = c.v_dim,
-                         .layout = Layout::kNT,
-                         .dtype = pass.dtype(),
-                         .c_dtype = pass.dtype()});
+    pass.on.Run(pass.on.table().gemm, GemmArgs{.a = s.attended.data,
+                                               .b = kv_b.at(c.nope_dim, 0),
+                                               .c = s.output_in.data,
+                                               .m = pass.tokens(),
+                                               .n = c.v_dim,
+                                               .k = c.kv_lora_rank,
+                                               .lda = s.attended.ld,
+                                               .ldb = kv_b.ld,
+                                               .ldc = s.output_in.ld,
+                                               .batch = c.heads,
+                                               .stride_a = c.kv_lora_rank,
+                                               .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
+                                               .stride_c = c.v_dim,
+                                               .layout = Layout::kNT,
+                                               .dtype = pass.dtype(),
+                                               .c_dtype = pass.dtype()});
   }
   ops::Linear(pass.on, s.output_in, pass.Weight(w.output), out, x);
 }
@@ -106,9 +106,8 @@ void Transformer::ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) con
   s.kv_a_rstd = pass.NewRstd();
   ops::RmsNorm(pass.on, s.projected.Cols(latent, c.kv_lora_rank), pass.Weight(w.kv_a_norm), eps,
                s.kv.Cols(0, c.kv_lora_rank), s.kv_a_rstd);
-  ops::Rope(pass.on, rope_, positions,
-            s.projected.Cols(latent + c.kv_lora_rank, c.rope_dim), c.rope_dim,
-            s.kv.Cols(c.kv_lora_rank, c.rope_dim), c.rope_dim, 1);
+  ops::Rope(pass.on, rope_, positions, s.projected.Cols(latent + c.kv_lora_rank, c.rope_dim),
+            c.rope_dim, s.kv.Cols(c.kv_lora_rank, c.rope_dim), c.rope_dim, 1);
 
   const int64_t wide = c.query_dim();
   s.query = pass.New(c.heads * wide);
@@ -246,8 +245,8 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
   const Matrix dattention_in = pass.New(c.hidden);
   ops::LinearBackward(pass.on, s.attention_in, pass.Weight(w.input), dprojected, dattention_in,
                       pass.Gradient(w.input));
-  ops::RmsNormBackward(pass.on, s.x, pass.Weight(w.attention_norm), s.attention_rstd,
-                       dattention_in, dx, pass.Gradient(w.attention_norm), dx);
+  ops::RmsNormBackward(pass.on, s.x, pass.Weight(w.attention_norm), s.attention_rstd, dattention_in,
+                       dx, pass.Gradient(w.attention_norm), dx);
 }
 
 void Transformer::ProjectMlaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,

@@ -29,7 +29,8 @@ BalanceTerms SequenceBalance(const float* scores, int64_t n, int64_t e, int64_t 
     }
     const auto t = static_cast<double>(tokens);
     for (int64_t i = 0; i < e; ++i) {
-      const double fi = f[static_cast<size_t>(i)] * static_cast<double>(e) / (static_cast<double>(k) * t);
+      const double fi =
+          f[static_cast<size_t>(i)] * static_cast<double>(e) / (static_cast<double>(k) * t);
       out.loss += alpha * fi * p[static_cast<size_t>(i)] / t;
       out.gradient[s * static_cast<size_t>(e) + static_cast<size_t>(i)] =
           static_cast<float>(alpha * fi / t);
@@ -60,7 +61,8 @@ double MaxViolation(const ExpertLoad& load) {
     const int64_t total = std::accumulate(layer.begin(), layer.end(), int64_t{0});
     if (total == 0) continue;
     const double mean = static_cast<double>(total) / static_cast<double>(layer.size());
-    worst = std::max(worst, static_cast<double>(*std::max_element(layer.begin(), layer.end())) / mean - 1);
+    worst = std::max(worst,
+                     static_cast<double>(*std::max_element(layer.begin(), layer.end())) / mean - 1);
   }
   return worst;
 }

@@ -5,10 +5,11 @@
 
 namespace hone {
 
-// Tokens of several sequences, packed without padding. Sequence s owns the query rows [q_start[s], q_start[s+1]);
-// its logical keys are the rows kv_rows[kv_start[s] ..) of the key/value storage, in order of position,
-// the sequence's own rows last. The storage is the batch's own rows (training: row = token) or a paged cache
-// (engine), and keys may be shared: completions of a group attend to their one prompt.
+// Tokens of several sequences, packed without padding. Sequence s owns the query rows [q_start[s],
+// q_start[s+1]); its logical keys are the rows kv_rows[kv_start[s] ..) of the key/value storage, in
+// order of position, the sequence's own rows last. The storage is the batch's own rows (training:
+// row = token) or a paged cache (engine), and keys may be shared: completions of a group attend to
+// their one prompt.
 struct Batch {
   std::vector<int32_t> ids;        // [N]
   std::vector<int32_t> positions;  // [N]

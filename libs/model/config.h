@@ -10,7 +10,8 @@
 
 namespace hone {
 
-// One transformer of the DeepSeek, Llama or Qwen families, in the terms of its Hugging Face config.json.
+// One transformer of the DeepSeek, Llama or Qwen families, in the terms of its Hugging Face
+// config.json.
 struct ModelConfig {
   enum class Attention { kMla, kGqa };
 
@@ -29,34 +30,34 @@ struct ModelConfig {
   };
 
   struct Moe {
-    int64_t experts = 0;        // 0: every layer is dense
+    int64_t experts = 0;  // 0: every layer is dense
     int64_t experts_per_token = 0;
-    int64_t width = 0;          // of one expert
-    int64_t shared_width = 0;   // of the fused shared expert; 0: none
+    int64_t width = 0;         // of one expert
+    int64_t shared_width = 0;  // of the fused shared expert; 0: none
     int64_t groups = 1, top_groups = 1;
     kernels::Scoring scoring = kernels::Scoring::kSigmoid;
     kernels::GroupScore group_score = kernels::GroupScore::kTopTwoSum;
     bool normalize = true;
     double scale = 1;
-    bool has_bias = false;      // e_score_correction_bias
+    bool has_bias = false;  // e_score_correction_bias
   };
 
-  std::string model_type;       // as in config.json
+  std::string model_type;  // as in config.json
   Attention attention = Attention::kGqa;
   int64_t hidden = 0;
   int64_t layers = 0;
   int64_t heads = 0;
-  int64_t kv_heads = 0;         // MLA: 1 latent head
-  int64_t head_dim = 0;         // GQA
-  int64_t q_lora_rank = 0;      // MLA; 0: plain q_proj
-  int64_t kv_lora_rank = 0;     // MLA
+  int64_t kv_heads = 0;                           // MLA: 1 latent head
+  int64_t head_dim = 0;                           // GQA
+  int64_t q_lora_rank = 0;                        // MLA; 0: plain q_proj
+  int64_t kv_lora_rank = 0;                       // MLA
   int64_t nope_dim = 0, rope_dim = 0, v_dim = 0;  // MLA, per head; GQA: rope_dim = head_dim = v_dim
-  bool qk_norm = false;         // Qwen3
+  bool qk_norm = false;                           // Qwen3
   int64_t dense_width = 0;
-  std::vector<bool> sparse;     // [layers] whether the layer's feed-forward is a mixture of experts
+  std::vector<bool> sparse;  // [layers] whether the layer's feed-forward is a mixture of experts
   Moe moe;
-  int64_t vocab = 0;            // rows of the embedding
-  bool tied = false;            // the head is the embedding
+  int64_t vocab = 0;  // rows of the embedding
+  bool tied = false;  // the head is the embedding
   double norm_eps = 1e-6;
   double lora_norm_eps = 1e-6;  // of q_a_layernorm and kv_a_layernorm (models.md 1.5)
   bool rope_interleaved = false;
@@ -71,17 +72,16 @@ struct ModelConfig {
   int64_t query_dim() const {
     return attention == Attention::kMla ? kv_lora_rank + rope_dim : head_dim;
   }
-  int64_t value_dim() const {
-    return attention == Attention::kMla ? kv_lora_rank : head_dim;
-  }
+  int64_t value_dim() const { return attention == Attention::kMla ? kv_lora_rank : head_dim; }
   // Softmax scale, YaRN's factor for MLA included.
   double softmax_scale() const;
-  // Floating-point operations of a forward pass per token, attention scores at `context` keys included.
+  // Floating-point operations of a forward pass per token, attention scores at `context` keys
+  // included.
   double ForwardFlops(double context) const;
 };
 
-// Parses config.json. INVALID_ARGUMENT names the field and the value: unknown architectures, sliding
-// windows, biases and other things that would silently change the model are refused.
+// Parses config.json. INVALID_ARGUMENT names the field and the value: unknown architectures,
+// sliding windows, biases and other things that would silently change the model are refused.
 absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view json);
 
 // Rotary frequencies of the pairs, and the factor on cos and sin.

@@ -61,9 +61,8 @@ void Transformer::Route(const Pass& pass, int64_t layer, SavedBlock& s) const {
   const Matrix logits = pass.arena.NewMatrix(n, moe.experts, DType::kF32);
   ops::Linear(pass.on, s.ffn_in, pass.Weight(w.router), logits);
   s.route = {.logits = logits.f32(),
-             .bias = w.bias >= 0
-                         ? static_cast<const float*>(pass.weights.biases.data()) + w.bias
-                         : nullptr,
+             .bias = w.bias >= 0 ? static_cast<const float*>(pass.weights.biases.data()) + w.bias
+                                 : nullptr,
              .scores = pass.arena.NewArray<float>(n * moe.experts),
              .experts = pass.arena.NewArray<int32_t>(n * moe.experts_per_token),
              .weights = pass.arena.NewArray<float>(n * moe.experts_per_token),
@@ -154,8 +153,8 @@ void Transformer::RoutedBackward(const Pass& pass, int64_t layer, const SavedBlo
 
   BalanceTerms balance;
   if (pass.balance_alpha > 0)
-    balance = SequenceBalance(s.route.scores, n, moe.experts, k, pass.batch.q_start,
-                              pass.balance_alpha);
+    balance =
+        SequenceBalance(s.route.scores, n, moe.experts, k, pass.batch.q_start, pass.balance_alpha);
   const Matrix dlogits32 = pass.arena.NewMatrix(n, moe.experts, DType::kF32);
   pass.on.Run(pass.on.table().route_backward,
               kernels::RouteBackwardArgs{

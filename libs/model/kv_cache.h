@@ -9,9 +9,9 @@
 
 namespace hone {
 
-// Keys and values of past tokens: per layer a matrix [rows, kv_width]. MLA keeps the normed latent and the rotated
-// rope key (the value is the latent), GQA the rotated keys then the values. Which row belongs to which
-// token is the engine's business (blocks of 64 rows).
+// Keys and values of past tokens: per layer a matrix [rows, kv_width]. MLA keeps the normed latent
+// and the rotated rope key (the value is the latent), GQA the rotated keys then the values. Which
+// row belongs to which token is the engine's business (blocks of 64 rows).
 class KvCache {
  public:
   KvCache(const ModelConfig& config, int64_t rows, DType dtype)

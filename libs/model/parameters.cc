@@ -61,8 +61,8 @@ void ParameterLayout::AddAttention(const ModelConfig& c, const std::string& pref
 void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const std::string& prefix,
                                      Layer& layer) {
   const auto swiglu = [&](const std::string& name, int64_t width) {
-    const Span gate = Add(absl::StrCat(name, "gate_proj.weight"), width, c.hidden,
-                          ParameterRole::kMatrix);
+    const Span gate =
+        Add(absl::StrCat(name, "gate_proj.weight"), width, c.hidden, ParameterRole::kMatrix);
     const Span up =
         Add(absl::StrCat(name, "up_proj.weight"), width, c.hidden, ParameterRole::kMatrix);
     return Join(gate, up);
@@ -126,9 +126,9 @@ void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out)
     if (p.role == ParameterRole::kEmbedding) std = 0.5;
     if (p.role == ParameterRole::kHead) std *= 0.5;
     // Routed experts keep 1/fan_in: each sees few tokens.
-    const bool writes_residual = absl::StrContains(p.name, ".o_proj.") ||
-                                 (absl::StrContains(p.name, ".down_proj.") &&
-                                  !absl::StrContains(p.name, ".experts."));
+    const bool writes_residual =
+        absl::StrContains(p.name, ".o_proj.") ||
+        (absl::StrContains(p.name, ".down_proj.") && !absl::StrContains(p.name, ".experts."));
     if (writes_residual) std *= 0.5;
     RandomStream stream(DeriveKey(KeyFromSeed(seed), p.name));
     for (int64_t i = 0; i < p.size(); ++i) values[i] = static_cast<float>(std * stream.Normal());

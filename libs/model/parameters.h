@@ -14,11 +14,11 @@ namespace hone {
 
 // What a parameter is, for the optimiser.
 enum class ParameterRole : uint8_t {
-  kMatrix,     // a matrix inside a block: Muon may have it
+  kMatrix,  // a matrix inside a block: Muon may have it
   kEmbedding,
   kHead,
   kRouter,
-  kNorm,       // a vector
+  kNorm,  // a vector
 };
 
 // One tensor under its Hugging Face name, [rows, cols] (a vector is one row) at `offset` elements.
@@ -31,9 +31,9 @@ struct Parameter {
   int64_t size() const { return rows * cols; }
 };
 
-// Where every parameter lies in one flat arena. Tensors that are multiplied together lie together (q with
-// kv_a; gate with up; all experts' gate|up; all experts' down), so that a fused product is a view.
-// A pure function of the configuration. Immutable after construction.
+// Where every parameter lies in one flat arena. Tensors that are multiplied together lie together
+// (q with kv_a; gate with up; all experts' gate|up; all experts' down), so that a fused product is
+// a view. A pure function of the configuration. Immutable after construction.
 class ParameterLayout {
  public:
   explicit ParameterLayout(const ModelConfig& config);
@@ -51,14 +51,14 @@ class ParameterLayout {
   };
   struct Layer {
     Span attention_norm, ffn_norm;
-    Span input;             // MLA: q_proj|kv_a or q_a|kv_a;  GQA: q|k|v
-    Span q_a_norm, q_b;     // MLA with q_lora_rank
-    Span kv_a_norm, kv_b;   // MLA
-    Span q_norm, k_norm;    // Qwen3
-    Span output;            // o_proj
-    Span gate_up, down;     // dense feed-forward, or the shared expert
+    Span input;            // MLA: q_proj|kv_a or q_a|kv_a;  GQA: q|k|v
+    Span q_a_norm, q_b;    // MLA with q_lora_rank
+    Span kv_a_norm, kv_b;  // MLA
+    Span q_norm, k_norm;   // Qwen3
+    Span output;           // o_proj
+    Span gate_up, down;    // dense feed-forward, or the shared expert
     Span router, expert_gate_up, expert_down;
-    int64_t bias = -1;      // offset into the biases
+    int64_t bias = -1;  // offset into the biases
   };
   const std::vector<Layer>& layers() const { return layers_; }
   Span embedding() const { return embedding_; }
@@ -82,7 +82,8 @@ class ParameterLayout {
 // Values for a layout: weights in the compute dtype, or gradients and moments in f32.
 class ParameterArena {
  public:
-  ParameterArena(int64_t size, DType dtype) : dtype_(dtype), buffer_(size * BytesOf(dtype)), size_(size) {}
+  ParameterArena(int64_t size, DType dtype)
+      : dtype_(dtype), buffer_(size * BytesOf(dtype)), size_(size) {}
 
   DType dtype() const { return dtype_; }
   int64_t size() const { return size_; }
@@ -90,7 +91,8 @@ class ParameterArena {
   void* data() const { return buffer_.data(); }
   Matrix View(const ParameterLayout::Span& s) const {
     HONE_CHECK(s.offset >= 0);
-    return {static_cast<char*>(data()) + s.offset * BytesOf(dtype_), s.rows, s.cols, s.cols, dtype_};
+    return {static_cast<char*>(data()) + s.offset * BytesOf(dtype_), s.rows, s.cols, s.cols,
+            dtype_};
   }
   Matrix View(const Parameter& p) const {
     return View(ParameterLayout::Span{p.offset, p.rows, p.cols});
@@ -102,8 +104,8 @@ class ParameterArena {
   int64_t size_;
 };
 
-// The weights of a model: parameters and routing biases. The bytes at fixed addresses are what is trained,
-// served, pushed and saved.
+// The weights of a model: parameters and routing biases. The bytes at fixed addresses are what is
+// trained, served, pushed and saved.
 struct Weights {
   Weights(const ParameterLayout& layout, DType dtype)
       : parameters(layout.size(), dtype), biases(layout.bias_size(), DType::kF32) {}
@@ -112,8 +114,8 @@ struct Weights {
 };
 
 // Draws initial f32 weights: matrices N(0, 1/fan_in), output and down projections half of that, the
-// embedding 0.5, the head half of 1/fan_in, norms 1 (the recipe of the Countdown demo). Each tensor has its own random
-// stream keyed by (seed, name). `out` has layout.size() elements.
+// embedding 0.5, the head half of 1/fan_in, norms 1 (the recipe of the Countdown demo). Each tensor
+// has its own random stream keyed by (seed, name). `out` has layout.size() elements.
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out);
 
 }  // namespace hone

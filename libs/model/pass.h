@@ -10,10 +10,10 @@ struct Transformer::Pass {
   Arena& arena;
   const Weights& weights;
   const Batch& batch;
-  KvCache* cache = nullptr;              // inference
-  bool keep = false;                     // training: keep what backward needs
+  KvCache* cache = nullptr;  // inference
+  bool keep = false;         // training: keep what backward needs
   ExpertLoad* load = nullptr;
-  ParameterArena* gradients = nullptr;   // backward
+  ParameterArena* gradients = nullptr;  // backward
   double balance_alpha = 0;
 
   int64_t tokens() const { return batch.tokens(); }

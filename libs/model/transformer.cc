@@ -41,12 +41,8 @@ Matrix Transformer::Infer(const Device& on, Arena& arena, const Weights& weights
 
 Matrix Transformer::Forward(const Device& on, Arena& arena, const Weights& weights,
                             const Batch& batch, SavedForward& saved, ExpertLoad* load) const {
-  const Pass pass{.on = on,
-                  .arena = arena,
-                  .weights = weights,
-                  .batch = batch,
-                  .keep = true,
-                  .load = load};
+  const Pass pass{
+      .on = on, .arena = arena, .weights = weights, .batch = batch, .keep = true, .load = load};
   saved.blocks.assign(static_cast<size_t>(config_.layers), {});
   Matrix x = pass.New(config_.hidden);
   ops::GatherRows(on, pass.Weight(layout_.embedding()), batch.ids.data(), x);

@@ -15,23 +15,23 @@ namespace hone {
 
 // What a block's forward pass keeps for its backward pass. All in the micro-batch's arena.
 struct SavedBlock {
-  Matrix x;                    // [N, D] residual stream at the block's start
+  Matrix x;  // [N, D] residual stream at the block's start
   float* attention_rstd = nullptr;
-  Matrix attention_in;         // [N, D] after the norm
-  Matrix projected;            // [N, P] q|c|k_rope (MLA), q_a|c|k_rope (q_lora), q|k|v (GQA)
+  Matrix attention_in;  // [N, D] after the norm
+  Matrix projected;     // [N, P] q|c|k_rope (MLA), q_a|c|k_rope (q_lora), q|k|v (GQA)
   float* q_a_rstd = nullptr;
-  Matrix q_a;                  // [N, rq] after its norm
-  Matrix q_full;               // [N, H (dn + dr)] when q_lora, else a view of projected
+  Matrix q_a;     // [N, rq] after its norm
+  Matrix q_full;  // [N, H (dn + dr)] when q_lora, else a view of projected
   float* kv_a_rstd = nullptr;
-  float* q_rstd = nullptr;     // Qwen3 head norms
+  float* q_rstd = nullptr;  // Qwen3 head norms
   float* k_rstd = nullptr;
-  Matrix q_raw, k_raw;         // Qwen3: before the head norms
-  Matrix query;                // [N, H * query_dim]
-  Matrix kv;                   // [N, kv_width]
-  Matrix attended;             // [N, H * value_dim]
-  float* lse = nullptr;        // [N, H]
-  Matrix output_in;            // [N, H * v_dim]
-  Matrix middle;               // [N, D] residual stream after attention
+  Matrix q_raw, k_raw;   // Qwen3: before the head norms
+  Matrix query;          // [N, H * query_dim]
+  Matrix kv;             // [N, kv_width]
+  Matrix attended;       // [N, H * value_dim]
+  float* lse = nullptr;  // [N, H]
+  Matrix output_in;      // [N, H * v_dim]
+  Matrix middle;         // [N, D] residual stream after attention
   float* ffn_rstd = nullptr;
   Matrix ffn_in;               // [N, D]
   Matrix gate_up, activated;   // dense or shared expert
@@ -42,18 +42,18 @@ struct SavedBlock {
 
 struct SavedForward {
   std::vector<SavedBlock> blocks;
-  Matrix x;                    // [N, D] residual stream after the last block
+  Matrix x;  // [N, D] residual stream after the last block
   float* final_rstd = nullptr;
 };
 
-// Counts of routed tokens per expert and layer, summed over training forwards: what the bias update and the load
-// metrics need. [layers][experts], empty for dense layers.
+// Counts of routed tokens per expert and layer, summed over training forwards: what the bias update
+// and the load metrics need. [layers][experts], empty for dense layers.
 using ExpertLoad = std::vector<std::vector<int64_t>>;
 
-// The forward and backward passes of one decoder-only transformer, by hand. The engine and the learner
-// run this same code on the same kernels; `saved == nullptr` is inference. With saved, keys and
-// values are the batch's own rows; without, they are read from and written to `cache`.
-// Holds no weights. Thread-safe: all methods are const and take the device and arena to work with.
+// The forward and backward passes of one decoder-only transformer, by hand. The engine and the
+// learner run this same code on the same kernels; `saved == nullptr` is inference. With saved, keys
+// and values are the batch's own rows; without, they are read from and written to `cache`. Holds no
+// weights. Thread-safe: all methods are const and take the device and arena to work with.
 class Transformer {
  public:
   // Positions in [0, max_context) can be used; 0 means the configuration's max_positions.
@@ -63,16 +63,16 @@ class Transformer {
   const ParameterLayout& layout() const { return layout_; }
   int64_t max_context() const { return rope_.positions; }
 
-  // Returns the hidden states [N, D] after the final norm, in `arena`. Everything else that inference allocates is
-  // released.
+  // Returns the hidden states [N, D] after the final norm, in `arena`. Everything else that
+  // inference allocates is released.
   Matrix Infer(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                KvCache& cache) const;
   // The same values, keeping what Backward needs. Adds to `load` when it is not null.
   Matrix Forward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                  SavedForward& saved, ExpertLoad* load = nullptr) const;
-  // Adds the gradients of all weights to `gradients` (f32), given dhidden [N, D], which is overwritten.
-  // balance_alpha: weight of the sequence-wise balance loss, already divided by whatever the
-  // batch's loss is divided by; 0: off.
+  // Adds the gradients of all weights to `gradients` (f32), given dhidden [N, D], which is
+  // overwritten. balance_alpha: weight of the sequence-wise balance loss, already divided by
+  // whatever the batch's loss is divided by; 0: off.
   void Backward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                 const SavedForward& saved, const Matrix& dhidden, double balance_alpha,
                 ParameterArena& gradients) const;

@@ -5,7 +5,8 @@
 
 namespace hone::ops {
 
-// out[i] = table[index[i]].  table [V, C] packed, out [N, C] packed. Also dispatches rows to experts.
+// out[i] = table[index[i]].  table [V, C] packed, out [N, C] packed. Also dispatches rows to
+// experts.
 void GatherRows(const Device& on, const Matrix& table, const int32_t* index, const Matrix& out);
 // out[index[i]] = x[i], indices distinct: writes the key/value cache.
 void ScatterRows(const Device& on, const Matrix& x, const int32_t* index, const Matrix& out);

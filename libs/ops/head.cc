@@ -53,9 +53,8 @@ void HeadLogprobBackward(const Device& on, Arena& arena, const HeadRows& rows, c
     const kernels::LogprobArgs forward =
         ScoreChunk(on, arena, rows, head, vocab, begin, end, logits);
     loss(begin, end);
-    const Matrix dlogits = head.dtype == DType::kF32
-                               ? logits
-                               : arena.NewMatrix(end - begin, head.rows, head.dtype);
+    const Matrix dlogits =
+        head.dtype == DType::kF32 ? logits : arena.NewMatrix(end - begin, head.rows, head.dtype);
     on.Run(on.table().logprob_backward,
            kernels::LogprobBackwardArgs{.forward = forward,
                                         .coef = coef + begin,

@@ -9,14 +9,20 @@
 
 namespace hone::ops {
 
+// What logits are multiplied by: 1 / temperature, where 0 (unset) means 1. The engine and the
+// learner both take it from here, since their logprobs must be the same bits.
+inline float InverseTemperature(float temperature) {
+  return temperature > 0 ? 1 / temperature : 1;
+}
+
 // Rows whose next token is scored, and where the results go. Arrays have one element per row.
 struct HeadRows {
-  Matrix hidden;                 // [M, D] after the final norm, packed
-  const int32_t* targets;        // in [0, vocab)
+  Matrix hidden;           // [M, D] after the final norm, packed
+  const int32_t* targets;  // in [0, vocab)
   const float* inv_temperature;
-  float* logp;                   // natural log of the target's probability at the row's temperature
+  float* logp;  // natural log of the target's probability at the row's temperature
   float* lse;
-  float* entropy;                // nats
+  float* entropy;  // nats
 };
 
 // Never keeps [M, V]: rows are taken in chunks whose bounds the caller gives, {0, ..., M}.
@@ -27,8 +33,8 @@ void HeadLogprob(const Device& on, Arena& arena, const HeadRows& rows, const Mat
                  int64_t vocab, std::span<const int64_t> chunks);
 
 // The same, and the gradient in the same sweep: after a chunk's logprobs and entropies are written,
-// `loss(begin, end)` must have filled coef and dentropy (dL/dlogp, dL/dentropy; dentropy may be null)
-// for these rows. dhidden [M, D] is overwritten, dhead (f32) added to.
+// `loss(begin, end)` must have filled coef and dentropy (dL/dlogp, dL/dentropy; dentropy may be
+// null) for these rows. dhidden [M, D] is overwritten, dhead (f32) added to.
 void HeadLogprobBackward(const Device& on, Arena& arena, const HeadRows& rows, const Matrix& head,
                          int64_t vocab, std::span<const int64_t> chunks, const float* coef,
                          const float* dentropy,

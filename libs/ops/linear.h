@@ -5,7 +5,8 @@
 
 namespace hone::ops {
 
-// y = x w^T (+ add).  x [N, K], w [M, K] (Hugging Face's [out, in]), y and add [N, M]; add may be y.
+// y = x w^T (+ add).  x [N, K], w [M, K] (Hugging Face's [out, in]), y and add [N, M]; add may be
+// y.
 void Linear(const Device& on, const Matrix& x, const Matrix& w, const Matrix& y,
             const Matrix& add = {});
 
@@ -17,7 +18,8 @@ void LinearBackward(const Device& on, const Matrix& x, const Matrix& w, const Ma
 //   x [R, K], w [E * M, K], y [R, M]
 void ExpertLinear(const Device& on, const Matrix& x, const Matrix& w, const int32_t* offsets,
                   int64_t experts, const Matrix& y);
-void ExpertLinearBackward(const Device& on, const Matrix& x, const Matrix& w, const int32_t* offsets,
-                          int64_t experts, const Matrix& dy, const Matrix& dx, const Matrix& dw);
+void ExpertLinearBackward(const Device& on, const Matrix& x, const Matrix& w,
+                          const int32_t* offsets, int64_t experts, const Matrix& dy,
+                          const Matrix& dx, const Matrix& dw);
 
 }  // namespace hone::ops

@@ -12,7 +12,7 @@ struct RopeTable {
   std::vector<float> values;  // [positions, pairs, 2]
   int64_t positions = 0;
   int64_t pairs = 0;
-  bool interleaved = false;   // pairs (2j, 2j+1), else (j, j + pairs)
+  bool interleaved = false;  // pairs (2j, 2j+1), else (j, j + pairs)
 };
 
 // `frequencies` [pairs]: angle = position * frequency, in double precision before cos and sin.
@@ -20,8 +20,8 @@ RopeTable MakeRopeTable(const std::vector<double>& frequencies, double attention
                         int64_t positions, bool interleaved);
 
 // Rotates the 2 * pairs channels of every head. Heads begin at x + h * head_x and out + h * head_o
-// (elements); rows at x.ld and out.ld. Only the data pointers, rows and strides of x and out are used; out may
-// be x. `inverse` is the backward pass.
+// (elements); rows at x.ld and out.ld. Only the data pointers, rows and strides of x and out are
+// used; out may be x. `inverse` is the backward pass.
 void Rope(const Device& on, const RopeTable& table, const int32_t* positions, const Matrix& x,
           int64_t head_x, const Matrix& out, int64_t head_o, int64_t heads, bool inverse = false);
 

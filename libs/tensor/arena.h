@@ -8,9 +8,9 @@
 
 namespace hone {
 
-// Bump allocation of activations: everything of a micro-batch is freed at once by Reset, everything since a
-// mark by Release. Memory is 64-byte aligned, uninitialized, and kept for the next use.
-// Not thread-safe.
+// Bump allocation of activations: everything of a micro-batch is freed at once by Reset, everything
+// since a mark by Release. Memory is 64-byte aligned, uninitialized, and kept for the next use. Not
+// thread-safe.
 class Arena {
  public:
   Arena() = default;

@@ -5,8 +5,9 @@
 
 namespace hone {
 
-// A backend with one stream of work on it: what every op runs on. On the CPU the stream is a team of
-// `threads`. Calls on one device are made by one thread at a time; make one device per thread that computes.
+// A backend with one stream of work on it: what every op runs on. On the CPU the stream is a team
+// of `threads`. Calls on one device are made by one thread at a time; make one device per thread
+// that computes.
 class Device {
  public:
   Device(const kernels::Table& table, int threads) : table_(table), stream_(table.open(threads)) {}

@@ -13,7 +13,8 @@ constexpr int64_t BytesOf(DType dtype) {
   return dtype == DType::kF32 ? 4 : 2;
 }
 
-// A view of rows x cols elements; row r begins at r * ld. Does not own its memory. A vector is one row.
+// A view of rows x cols elements; row r begins at r * ld. Does not own its memory. A vector is one
+// row.
 struct Matrix {
   void* data = nullptr;
   int64_t rows = 0;

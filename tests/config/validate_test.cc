@@ -168,9 +168,6 @@ const Rule kRules[] = {
     {{"stages.1.grpo.sampling.greedy=true"},
      "stages[1].grpo.sampling.greedy",
      "true (expected false: the completions of a group would all be the same)"},
-    {{"stages.1.grpo.advantage.eps=-1"},
-     "stages[1].grpo.advantage.eps",
-     "-1 (expected at least 0)"},
     {{"stages.1.grpo.advantage.ddof=2"}, "stages[1].grpo.advantage.ddof", "2 (expected 0 or 1)"},
     {{"stages.1.grpo.loss.clip_low=-0.1"},
      "stages[1].grpo.loss.clip_low",
@@ -193,10 +190,72 @@ const Rule kRules[] = {
      "-1 (expected at least 0)"},
     {{"stages.1.grpo.kl.estimator=k1"},
      "stages[1].grpo.kl.estimator",
-     "k1 (expected k2, k3 or unbiased: in the loss the expected gradient of k1 is zero)"},
+     "k1 (expected another estimator: in the loss the expected gradient of k1 is zero)"},
     {{"stages.1.grpo.kl.estimator=unbiased", "stages.1.grpo.kl.placement=reward"},
      "stages[1].grpo.kl.estimator",
-     "unbiased (expected k1, k2 or k3: a KL in the reward has no gradient of its own to correct)"},
+     "a gradient through rho (expected another estimator than unbiased and k1_rho: a KL in the "
+     "reward has no "
+     "gradient)"},
+    {{"stages.1.grpo.kl.estimator=k1_rho", "stages.1.grpo.kl.placement=reward"},
+     "stages[1].grpo.kl.estimator",
+     "a gradient through rho (expected another estimator than unbiased and k1_rho: a KL in the "
+     "reward has no "
+     "gradient)"},
+    {{"stages.1.grpo.advantage.preset=pape"},
+     "stages[1].grpo.advantage.preset",
+     "\"pape\" (expected one of paper, deepseekmath, verl, trl, trl_batch, openrlhf, slime, "
+     "open_instruct, "
+     "open_instruct_std, areal, prime_rl, dr_grpo, v3_2, rloo)"},
+    {{"stages.1.grpo.advantage={preset: verl, ddof: 1}"},
+     "stages[1].grpo.advantage.preset",
+     "\"verl\" (expected a preset alone, or kind, eps and ddof without one)"},
+    {{"stages.1.grpo.loss={policy: gspo, dual_clip: 3}"},
+     "stages[1].grpo.loss.dual_clip",
+     "3 (expected 0 unless the policy is clip)"},
+    {{"stages.1.grpo.loss.ratio_cap=1.2"},
+     "stages[1].grpo.loss.ratio_cap",
+     "1.2 (expected more than 1 + clip_high = 1.2, or 0 for off)"},
+    {{"stages.1.grpo.loss={policy: gspo, ratio_cap: 3}"},
+     "stages[1].grpo.loss.ratio_cap",
+     "3 (expected 0 unless the policy is clip or dppo_tv)"},
+    {{"stages.1.grpo.loss.ratio_cap=-1"},
+     "stages[1].grpo.loss.ratio_cap",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.sapo_tau_positive=-1"},
+     "stages[1].grpo.loss.sapo_tau_positive",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.sapo_tau_negative=-1"},
+     "stages[1].grpo.loss.sapo_tau_negative",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.off_policy={recompute_old: true, weight_low: -1}"},
+     "stages[1].grpo.loss.off_policy.weight_low",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.off_policy={recompute_old: true, weight_high: -1}"},
+     "stages[1].grpo.loss.off_policy.weight_high",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.off_policy={recompute_old: true, weight: token_mask, weight_low: 5.5}"},
+     "stages[1].grpo.loss.off_policy.weight_low",
+     "5.5 (expected at most weight_high = 5)"},
+    {{"stages.1.grpo.loss.off_policy={recompute_old: true, geo_low: 2, geo_high: 1}"},
+     "stages[1].grpo.loss.off_policy.geo_low",
+     "2 (expected at most geo_high = 1)"},
+    {{"stages.1.grpo.loss.off_policy={recompute_old: true, geo_low: -1}"},
+     "stages[1].grpo.loss.off_policy.geo_low",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.off_policy={geo_high: 1.1}"},
+     "stages[1].grpo.loss.off_policy.geo_high",
+     "1.1 (expected recompute_old: without it the ratio is 1 by definition)"},
+    {{"stages.1.grpo.loss.off_policy={weight: token_truncate}"},
+     "stages[1].grpo.loss.off_policy.weight",
+     "a weight (expected recompute_old, or policy reinforce: a ratio loss has the ratio to the "
+     "sampler in it "
+     "already)"},
+    {{"stages.1.grpo.loss.off_policy={sequence_mask_delta: -1}"},
+     "stages[1].grpo.loss.off_policy.sequence_mask_delta",
+     "-1 (expected at least 0)"},
+    {{"stages.1.grpo.loss.off_policy={max_nonfinite: 1.5}"},
+     "stages[1].grpo.loss.off_policy.max_nonfinite",
+     "1.5 (expected 0 to 1, or 0 for 0.01)"},
     {{"stages.1.grpo.optimizer.learning_rate=0"},
      "stages[1].grpo.optimizer.learning_rate",
      "0 (expected more than 0)"},
@@ -246,9 +305,17 @@ TEST_CASE("what looks odd but is right is accepted", "[config]") {
            {"stages.1.grpo.kl.estimator=k1", "stages.1.grpo.kl.beta=0"},
            {"stages.0.sft.optimizer.grad_clip=-1"},
            {"evaluations.0.sampling.greedy=true", "evaluations.0.sampling.temperature=-1"},
+           {"stages.1.grpo.advantage={preset: dr_grpo}"},
+           {"stages.1.grpo.advantage.eps=-1"},  // none
+           {"stages.1.grpo.loss={policy: reinforce, off_policy: {weight: token_truncate}}"},
+           {"stages.1.grpo.loss={policy: dppo_tv, ratio_cap: 20}"},
+           {"stages.1.grpo.loss={ratio_cap: 3, off_policy: {recompute_old: true, weight: "
+            "token_mask}}"},
            {"reward.scorers.0.weight=-0.5"}}) {
     v1::RunSpec spec = Good();
     REQUIRE_OK(ApplyOverrides(overrides, &spec));
+    for (const FieldViolation& v : Validate(spec)) FAIL_CHECK(v.path << ": " << v.message);
+    ApplyDefaults(spec);
     for (const FieldViolation& v : Validate(spec)) FAIL_CHECK(v.path << ": " << v.message);
   }
 }
@@ -291,50 +358,6 @@ TEST_CASE("bare sampling parameters are validated under their own path", "[confi
   CHECK(Validate(sampling, "").at(0).path == "max_new_tokens");
   sampling.set_max_new_tokens(1);
   CHECK(Validate(sampling, "").empty());
-}
-
-TEST_CASE("defaults are those that the proto documents", "[config]") {
-  v1::RunSpec spec = Good();
-  ApplyDefaults(spec);
-  CHECK(spec.model().precision() == v1::PRECISION_F32);
-  CHECK(spec.checkpoint().keep() == 3);
-  CHECK(spec.reward().scorers(0).weight() == 1);
-  CHECK(spec.evaluations(0).sampling().temperature() == 1);
-  const v1::SftStage& sft = spec.stages(0).sft();
-  CHECK(sft.max_micro_batch_tokens() == 4096);
-  CHECK(sft.optimizer().kind() == v1::OptimizerSpec::KIND_ADAMW);
-  CHECK(sft.optimizer().schedule() == v1::OptimizerSpec::SCHEDULE_CONSTANT);
-  CHECK(sft.optimizer().beta1() == 0.9);
-  CHECK(sft.optimizer().beta2() == 0.95);
-  CHECK(sft.optimizer().eps() == 1e-8);
-  CHECK(sft.optimizer().grad_clip() == 1);
-  CHECK(sft.optimizer().muon_momentum() == 0.95);
-  const v1::GrpoStage& grpo = spec.stages(1).grpo();
-  CHECK(grpo.updates_per_step() == 2);
-  CHECK(grpo.min_group() == 3);
-  CHECK(grpo.max_micro_batch_tokens() == 4096);
-  CHECK(grpo.truncation() == v1::TRUNCATION_MODE_KEEP);
-  CHECK(grpo.sampling().top_p() == 1);
-  CHECK(grpo.advantage().kind() == v1::AdvantageSpec::KIND_GROUP_STD);
-  CHECK(grpo.advantage().eps() == 1e-6);
-  CHECK(grpo.loss().policy() == v1::LossSpec::POLICY_CLIP);
-  CHECK(grpo.loss().aggregation() == v1::LossSpec::AGGREGATION_TOKEN_MEAN);
-  CHECK(grpo.loss().clip_low() == 0.2);
-  CHECK(grpo.loss().clip_high() == 0.2);
-  CHECK(grpo.kl().estimator() == v1::KlSpec::ESTIMATOR_K3);
-  CHECK(grpo.kl().placement() == v1::KlSpec::PLACEMENT_LOSS);
-  CHECK(grpo.kl().monitor_every() == 1);
-  const std::string once = spec.SerializeAsString();
-  ApplyDefaults(spec);
-  CHECK(spec.SerializeAsString() == once);
-
-  v1::RunSpec set = Good();
-  set.mutable_stages(1)->mutable_grpo()->mutable_loss()->set_clip_low(0.3);
-  set.mutable_stages(1)->mutable_grpo()->mutable_loss()->set_clip_high(0.4);
-  set.mutable_stages(1)->mutable_grpo()->set_group_size(2);
-  ApplyDefaults(set);
-  CHECK(set.stages(1).grpo().loss().clip_high() == 0.4);
-  CHECK(set.stages(1).grpo().min_group() == 2);
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+#include "kernels/cpu/kernels_isa.h"
+#include "kernels/cpu/team.h"
+
+namespace hone::kernels::cpu::HONE_ISA {
+
+const Table& IsaTable() {
+  static constexpr Table kTable{
+      .name = "cpu",
+      .open = [](int threads) -> Stream { return new Team(threads); },
+      .close = [](Stream stream) { delete static_cast<Team*>(stream); },
+      .gemm = Gemm,
+      .grouped_gemm = GroupedGemm,
+      .rms_norm = RmsNorm,
+      .rms_norm_backward = RmsNormBackward,
+      .rope = Rope,
+      .swiglu = Swiglu,
+      .swiglu_backward = SwigluBackward,
+      .gather_rows = GatherRows,
+      .scatter_rows = ScatterRows,
+      .embedding_backward = EmbeddingBackward,
+      .attention = Attention,
+      .attention_backward = AttentionBackward,
+      .route = Route,
+      .route_backward = RouteBackward,
+      .permute = Permute,
+      .combine = Combine,
+      .combine_backward = CombineBackward,
+      .logprob = Logprob,
+      .logprob_backward = LogprobBackward,
+      .sample = Sample,
+      .adamw = AdamW,
+      .axpby = Axpby,
+      .cast = Cast,
+      .sum_squares = SumSquares,
+  };
+  return kTable;
+}
+
+}  // namespace hone::kernels::cpu::HONE_ISA

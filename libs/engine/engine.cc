@@ -1,0 +1,294 @@
+#include "libs/engine/engine.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/random.h"
+#include "libs/base/status.h"
+#include "libs/engine/sequence.h"
+#include "libs/ops/embedding.h"
+#include "libs/ops/head.h"
+#include "libs/ops/linear.h"
+
+namespace hone {
+namespace {
+// Greedy logprobs are those of the distribution itself.
+float InverseTemperatureOf(const v1::SamplingParams& p) {
+  return p.greedy() ? 1 : ops::InverseTemperature(p.temperature());
+}
+}  // namespace
+
+Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const Options& options,
+               Sink sink)
+    : transformer_(transformer),
+      tokenizer_(tokenizer),
+      options_(options),
+      vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
+      sink_(std::move(sink)),
+      device_(kernels::Cpu(), options.threads),
+      cache_(transformer.config(),
+             (options.cache_tokens + BlockAllocator::kBlockTokens - 1) /
+                 BlockAllocator::kBlockTokens * BlockAllocator::kBlockTokens,
+             options.dtype),
+      blocks_(cache_.rows() / BlockAllocator::kBlockTokens) {
+  HONE_CHECK(vocab_ <= transformer.config().vocab) << vocab_;
+}
+
+Engine::~Engine() = default;
+
+double Engine::cache_used_ratio() const {
+  return 1 - static_cast<double>(blocks_.available()) / static_cast<double>(blocks_.total());
+}
+
+int64_t Engine::running() const {
+  int64_t n = 0;
+  for (const auto& g : groups_)
+    for (const Sequence& s : g->sequences) n += !s.done;
+  return n;
+}
+
+void Engine::SetWeights(std::shared_ptr<const Weights> weights, int64_t version,
+                        InFlight in_flight) {
+  HONE_CHECK(weights->parameters.dtype() == options_.dtype);
+  weights_ = std::move(weights);
+  version_ = version;
+  if (in_flight == InFlight::kKeep) return;
+  for (const auto& g : groups_) {
+    g->prompt.Free(blocks_);
+    for (Sequence& s : g->sequences) {
+      s.own.Free(blocks_);
+      if (in_flight == InFlight::kAbort && !s.done) Finish(*g, s, v1::FINISH_REASON_ABORT);
+    }
+  }
+  Sweep();
+}
+
+absl::Status Engine::Check(const GroupRequest& r) const {
+  const v1::SamplingParams& p = r.sampling;
+  if (r.prompt.empty()) return absl::InvalidArgumentError("prompt has no tokens");
+  for (int32_t id : r.prompt)
+    if (id < 0 || id >= transformer_.config().vocab)
+      return absl::InvalidArgumentError(
+          absl::StrCat("prompt token ", id, " is outside [0, ", transformer_.config().vocab, ")"));
+  const auto prompt = static_cast<int64_t>(r.prompt.size());
+  if (prompt >= transformer_.max_context())
+    return absl::InvalidArgumentError(absl::StrCat("prompt of ", prompt,
+                                                   " tokens leaves no room in a context of ",
+                                                   transformer_.max_context()));
+  if (r.group_size < 1)
+    return absl::InvalidArgumentError(absl::StrCat("group size ", r.group_size, " is below 1"));
+  if (p.max_new_tokens() < 1)
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_new_tokens ", p.max_new_tokens(), " is below 1"));
+  if (!(p.temperature() >= 0))
+    return absl::InvalidArgumentError(absl::StrCat("temperature ", p.temperature(), " is below 0"));
+  if (!(p.top_p() >= 0 && p.top_p() <= 1))
+    return absl::InvalidArgumentError(absl::StrCat("top_p ", p.top_p(), " is outside [0, 1]"));
+  if (p.top_k() < 0)
+    return absl::InvalidArgumentError(absl::StrCat("top_k ", p.top_k(), " is below 0"));
+  if (p.stop_size() > 0 && tokenizer_ == nullptr)
+    return absl::InvalidArgumentError("stop strings need a tokenizer");
+  // Two sets of blocks: the prompt's and the completion's own.
+  const auto blocks_for = [](int64_t n) {
+    return (n + BlockAllocator::kBlockTokens - 1) / BlockAllocator::kBlockTokens;
+  };
+  const int64_t longest =
+      std::min<int64_t>(p.max_new_tokens(), transformer_.max_context() - prompt);
+  if (blocks_for(prompt) + blocks_for(longest) > blocks_.total())
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "a prompt of ", prompt, " and ", longest, " new tokens need ",
+        blocks_for(prompt) + blocks_for(longest), " cache blocks; there are ", blocks_.total()));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Submit(GroupRequest request) {
+  HONE_RETURN_IF_ERROR(Check(request));
+  waiting_.push_back(std::move(request));
+  return absl::OkStatus();
+}
+
+void Engine::Abort(uint64_t id) {
+  std::erase_if(waiting_, [id](const GroupRequest& r) { return r.id == id; });
+  for (const auto& g : groups_)
+    if (g->request.id == id)
+      for (Sequence& s : g->sequences)
+        if (!s.done) Finish(*g, s, v1::FINISH_REASON_ABORT);
+  Sweep();
+}
+
+void Engine::Admit() {
+  int64_t active = running();
+  while (!waiting_.empty() &&
+         (active == 0 || active + waiting_.front().group_size <= options_.max_sequences)) {
+    auto group = std::make_unique<Group>();
+    group->request = std::move(waiting_.front());
+    waiting_.pop_front();
+    group->start = std::chrono::steady_clock::now();
+    const GroupRequest& r = group->request;
+    const int64_t room = transformer_.max_context() - group->prompt_tokens();
+    const PhiloxKey key = DeriveKey(KeyFromSeed(r.seed), static_cast<uint64_t>(r.issue));
+    for (int i = 0; i < r.group_size; ++i) {
+      Sequence& s = group->sequences.emplace_back();
+      s.index = i;
+      const PhiloxKey own = DeriveKey(key, static_cast<uint64_t>(i), 1);
+      s.noise_key = uint64_t{own[1]} << 32 | own[0];
+      s.stopping = std::make_unique<Stopping>(tokenizer_, r.sampling, transformer_.config().eos_ids,
+                                              std::min<int64_t>(r.sampling.max_new_tokens(), room));
+    }
+    active += r.group_size;
+    groups_.push_back(std::move(group));
+  }
+}
+
+bool Engine::Step() {
+  Admit();
+  if (groups_.empty()) return false;
+  HONE_CHECK(weights_ != nullptr);
+  for (const auto& g : groups_) {
+    g->in_batch = false;
+    for (Sequence& s : g->sequences) s.in_batch = false;
+  }
+  Plan plan;
+  plan.budget = options_.max_batch_tokens;
+  plan.batch.q_start = {0};
+  plan.batch.kv_start = {0};
+  PlanDecode(plan);
+  PlanPrefill(plan);
+  HONE_CHECK(plan.batch.tokens() > 0) << "nothing fits into the cache";
+  arena_.Reset();
+  const Matrix hidden = transformer_.Infer(device_, arena_, *weights_, plan.batch, cache_);
+  if (!plan.draws.empty()) Sample(plan, hidden);
+  Sweep();
+  return true;
+}
+
+void Engine::Take(Group& group, Sequence& s, int32_t token, float logp, float entropy,
+                  float kept_mass) {
+  v1::Completion& c = s.completion;
+  s.tokens.push_back(token);
+  c.add_token_ids(token);
+  c.add_logprobs(logp);
+  const v1::SamplingParams& p = group.request.sampling;
+  const bool truncates = !p.greedy() && (p.top_k() > 0 || (p.top_p() > 0 && p.top_p() < 1));
+  if (truncates) c.add_kept_mass(kept_mass);
+  if (c.versions().empty() || c.versions().rbegin()->version() != version_)
+    c.add_versions()->set_version(version_);
+  v1::VersionRun* run = c.mutable_versions(c.versions_size() - 1);
+  run->set_tokens(run->tokens() + 1);
+  s.entropy_sum += entropy;
+  ++generated_tokens_;
+  if (const auto reason = s.stopping->Append(token)) Finish(group, s, *reason);
+}
+
+void Engine::Finish(Group& group, Sequence& s, v1::FinishReason reason) {
+  s.done = true;
+  s.own.Free(blocks_);
+  v1::Completion& c = s.completion;
+  c.set_sample_index(s.index);
+  c.set_finish_reason(reason);
+  c.set_text(s.stopping->TakeText());
+  if (!s.tokens.empty()) c.set_mean_entropy(s.entropy_sum / static_cast<double>(s.tokens.size()));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - group.start;
+  c.set_generate_seconds(seconds.count());
+  sink_(group.request, std::move(c));
+}
+
+// Forgets groups whose sequences are all done.
+void Engine::Sweep() {
+  std::erase_if(groups_, [this](const std::unique_ptr<Group>& g) {
+    if (!std::all_of(g->sequences.begin(), g->sequences.end(),
+                     [](const Sequence& s) { return s.done; }))
+      return false;
+    g->prompt.Free(blocks_);
+    return true;
+  });
+}
+
+void Engine::Sample(Plan& plan, const Matrix& hidden) {
+  const auto n = static_cast<int64_t>(plan.draws.size());
+  const Matrix rows = arena_.NewMatrix(n, hidden.cols, hidden.dtype);
+  int32_t* index = arena_.NewArray<int32_t>(n);
+  float* inv_temperature = arena_.NewArray<float>(n);
+  float* top_p = arena_.NewArray<float>(n);
+  int32_t* top_k = arena_.NewArray<int32_t>(n);
+  uint8_t* greedy = arena_.NewArray<uint8_t>(n);
+  uint64_t* seed = arena_.NewArray<uint64_t>(n);
+  uint64_t* position = arena_.NewArray<uint64_t>(n);
+  for (int64_t i = 0; i < n; ++i) {
+    const Plan::Draw& d = plan.draws[static_cast<size_t>(i)];
+    const v1::SamplingParams& p = d.group->request.sampling;
+    index[i] = d.row;
+    inv_temperature[i] = InverseTemperatureOf(p);
+    top_p[i] = p.top_p() > 0 ? p.top_p() : 1;
+    top_k[i] = p.top_k();
+    greedy[i] = p.greedy();
+    seed[i] = d.sequence->noise_key;
+    position[i] = d.sequence->tokens.size();
+  }
+  ops::GatherRows(device_, hidden, index, rows);
+  const Matrix head = weights_->parameters.View(transformer_.layout().head());
+  const Matrix logits = arena_.NewMatrix(n, head.rows, DType::kF32);
+  ops::Linear(device_, rows, head, logits);
+  const kernels::SampleArgs args{.logits = logits.f32(),
+                                 .inv_temperature = inv_temperature,
+                                 .top_p = top_p,
+                                 .top_k = top_k,
+                                 .greedy = greedy,
+                                 .seed = seed,
+                                 .position = position,
+                                 .token = arena_.NewArray<int32_t>(n),
+                                 .logp = arena_.NewArray<float>(n),
+                                 .entropy = arena_.NewArray<float>(n),
+                                 .kept_mass = arena_.NewArray<float>(n),
+                                 .n = n,
+                                 .v = vocab_,
+                                 .ldl = logits.ld};
+  device_.Run(device_.table().sample, args);
+  for (int64_t i = 0; i < n; ++i) {
+    const Plan::Draw& d = plan.draws[static_cast<size_t>(i)];
+    Take(*d.group, *d.sequence, args.token[i], args.logp[i], args.entropy[i], args.kept_mass[i]);
+  }
+}
+
+absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tokens,
+                                                 float temperature) {
+  GroupRequest request{.prompt = tokens};
+  request.sampling.set_max_new_tokens(1);
+  request.sampling.set_temperature(temperature);
+  HONE_RETURN_IF_ERROR(Check(request));
+  if (weights_ == nullptr) return absl::FailedPreconditionError("no weights yet");
+  const auto n = static_cast<int64_t>(tokens.size());
+  Group group;
+  group.request = std::move(request);
+  if (group.prompt.BlocksFor(n) > blocks_.available())
+    return absl::ResourceExhaustedError(absl::StrCat("scoring ", n, " tokens needs ",
+                                                     group.prompt.BlocksFor(n), " cache blocks; ",
+                                                     blocks_.available(), " are free"));
+  const Matrix head = weights_->parameters.View(transformer_.layout().head());
+  std::vector<float> logp(static_cast<size_t>(n - 1)), lse(logp.size()), entropy(logp.size());
+  const std::vector<float> inv(logp.size(), InverseTemperatureOf(group.request.sampling));
+  for (int64_t begin = 0; begin < n - 1; begin += options_.max_batch_tokens) {
+    const int64_t end = std::min(n - 1, begin + options_.max_batch_tokens);
+    Plan plan;
+    plan.batch.q_start = {0};
+    plan.batch.kv_start = {0};
+    plan.budget = end - begin;
+    AddTokens(plan, group, nullptr, begin, end);
+    arena_.Reset();
+    const Matrix hidden = transformer_.Infer(device_, arena_, *weights_, plan.batch, cache_);
+    const auto at = static_cast<size_t>(begin);
+    const std::vector<int64_t> chunks = {0, end - begin};
+    ops::HeadLogprob(device_, arena_,
+                     {.hidden = hidden,
+                      .targets = tokens.data() + begin + 1,
+                      .inv_temperature = inv.data() + at,
+                      .logp = logp.data() + at,
+                      .lse = lse.data() + at,
+                      .entropy = entropy.data() + at},
+                     head, vocab_, chunks);
+  }
+  group.prompt.Free(blocks_);
+  return logp;
+}
+
+}  // namespace hone

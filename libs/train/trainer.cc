@@ -1,0 +1,184 @@
+#include "libs/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/ops/embedding.h"
+#include "libs/ops/head.h"
+#include "libs/train/schedule.h"
+#include "libs/train/scored.h"
+
+namespace hone {
+
+Trainer::Trainer(const Transformer& transformer, const Options& options)
+    : transformer_(transformer),
+      options_(options),
+      vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
+      device_(kernels::Cpu(), options.threads),
+      weights_(transformer.layout(), options.dtype),
+      gradients_(transformer.layout().size(), DType::kF32) {
+  WeightsChanged();
+}
+
+void Trainer::WeightsChanged() {
+  optimizer_ = std::make_unique<Optimizer>(transformer_.layout(), weights_);
+}
+
+void Trainer::BeginStage(bool with_reference) {
+  optimizer_->Reset();
+  reference_.reset();
+  if (!with_reference) return;
+  reference_ = std::make_unique<Weights>(transformer_.layout(), options_.dtype);
+  const auto copy = [](const ParameterArena& from, ParameterArena& to) {
+    std::memcpy(to.data(), from.data(), static_cast<size_t>(from.bytes()));
+  };
+  copy(weights_.parameters, reference_->parameters);
+  copy(weights_.biases, reference_->biases);
+}
+
+int64_t Trainer::HeadRows() const {
+  return std::max<int64_t>(1, options_.head_chunk_bytes / (transformer_.config().vocab * 4));
+}
+
+Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch& m,
+                                       SavedForward& saved, ExpertLoad* load) {
+  Scored s;
+  s.hidden = transformer_.Forward(device_, arena_, weights, m.batch, saved, load);
+  const auto count = static_cast<int64_t>(m.targets.size());
+  s.rows = arena_.NewMatrix(count, s.hidden.cols, s.hidden.dtype);
+  ops::GatherRows(device_, s.hidden, m.scored_rows.data(), s.rows);
+  s.logp = arena_.NewArray<float>(count);
+  s.lse = arena_.NewArray<float>(count);
+  s.entropy = arena_.NewArray<float>(count);
+  s.coefficient = arena_.NewArray<float>(count);
+  s.dentropy = arena_.NewArray<float>(count);
+  std::fill_n(s.coefficient, count, 0.0f);
+  std::fill_n(s.dentropy, count, 0.0f);
+  return s;
+}
+
+void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
+                              const std::function<void(const Scored&, int64_t, int64_t)>& loss) {
+  arena_.Reset();
+  SavedForward saved;
+  const Scored s = ForwardScored(weights_, m, saved, &load);
+  const ParameterLayout& layout = transformer_.layout();
+  const Matrix drows = arena_.NewMatrix(s.rows.rows, s.rows.cols, s.rows.dtype);
+  ops::HeadLogprobBackward(
+      device_, arena_,
+      {.hidden = s.rows,
+       .targets = m.targets.data(),
+       .inv_temperature = m.inv_temperature.data(),
+       .logp = s.logp,
+       .lse = s.lse,
+       .entropy = s.entropy},
+      weights_.parameters.View(layout.head()), vocab_, HeadChunks(m, HeadRows()), s.coefficient,
+      s.dentropy, [&](int64_t begin, int64_t end) { loss(s, begin, end); }, drows,
+      gradients_.View(layout.head()));
+  // Rows that predict several targets (a shared prompt's last) collect all their gradients.
+  const Matrix sum = arena_.NewMatrix(m.batch.tokens(), s.rows.cols, DType::kF32);
+  std::memset(sum.data, 0, static_cast<size_t>(sum.rows * sum.cols * 4));
+  ops::EmbeddingBackward(device_, drows, m.scored_rows.data(), sum);
+  Matrix dhidden = sum;
+  if (s.hidden.dtype != DType::kF32) {
+    dhidden = arena_.NewMatrix(sum.rows, sum.cols, s.hidden.dtype);
+    device_.Run(device_.table().cast, kernels::CastArgs{.x = sum.data,
+                                                        .y = dhidden.data,
+                                                        .n = sum.rows * sum.cols,
+                                                        .from = DType::kF32,
+                                                        .to = dhidden.dtype});
+  }
+  transformer_.Backward(device_, arena_, weights_, m.batch, saved, dhidden, balance_alpha,
+                        gradients_);
+}
+
+StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
+                       const ExpertLoad& load) {
+  StepValues metrics;
+  arena_.Reset();
+  const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
+  metrics["grad_norm"] = norm;
+  metrics["skipped_updates"] = std::isfinite(norm) ? 0 : 1;
+  if (transformer_.config().moe.experts > 0) metrics["moe_max_violation"] = MaxViolation(load);
+  if (moe.bias_update_rate() > 0 && std::isfinite(norm))
+    UpdateRoutingBiases(transformer_.layout(), load, moe.bias_update_rate(), weights_);
+  return metrics;
+}
+
+std::vector<std::vector<float>> Trainer::Logprobs(const Weights& weights,
+                                                  std::span<const TrainSequence> sequences,
+                                                  int64_t max_tokens) {
+  std::vector<std::vector<float>> out(sequences.size());
+  for (const MicroBatch& m : Pack(sequences, max_tokens)) {
+    arena_.Reset();
+    SavedForward saved;
+    const Scored s = ForwardScored(weights, m, saved, nullptr);
+    ops::HeadLogprob(device_, arena_,
+                     {.hidden = s.rows,
+                      .targets = m.targets.data(),
+                      .inv_temperature = m.inv_temperature.data(),
+                      .logp = s.logp,
+                      .lse = s.lse,
+                      .entropy = s.entropy},
+                     weights.parameters.View(transformer_.layout().head()), vocab_,
+                     HeadChunks(m, HeadRows()));
+    for (const MicroBatch::Item& item : m.items) {
+      const auto i = static_cast<size_t>(item.sequence);
+      const auto n = static_cast<int64_t>(sequences[i].completion.size());
+      out[i].assign(s.logp + item.begin, s.logp + item.begin + n);
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<StepValues> Trainer::SftStep(const v1::SftStage& spec,
+                                         std::span<const Demonstration> demonstrations,
+                                         int64_t step) {
+  std::vector<TrainSequence> sequences;
+  int64_t response_tokens = 0;
+  for (size_t i = 0; i < demonstrations.size(); ++i) {
+    const Demonstration& d = demonstrations[i];
+    const auto length = static_cast<int64_t>(d.prompt.size() + d.response.size());
+    if (d.prompt.empty() || d.response.empty() || length > transformer_.max_context())
+      return absl::InvalidArgumentError(absl::StrCat(
+          "demonstration ", i, " has ", d.prompt.size(), " prompt and ", d.response.size(),
+          " response tokens; both must be there and fit the context of ",
+          transformer_.max_context()));
+    sequences.push_back(
+        {.group = static_cast<int64_t>(i), .prompt = d.prompt, .completion = d.response});
+    response_tokens += static_cast<int64_t>(d.response.size());
+  }
+  if (sequences.empty()) return absl::InvalidArgumentError("no demonstrations");
+
+  std::memset(gradients_.data(), 0, static_cast<size_t>(gradients_.bytes()));
+  ExpertLoad load = NewExpertLoad(transformer_.config());
+  double loss = 0, entropy = 0;
+  int64_t tokens = 0;
+  const double weight = 1.0 / static_cast<double>(response_tokens);
+  const int64_t max_tokens =
+      spec.max_micro_batch_tokens() > 0 ? spec.max_micro_batch_tokens() : 4096;
+  const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
+  for (const MicroBatch& m : Pack(sequences, max_tokens)) {
+    ForwardBackward(m, alpha, load, [&](const Scored& s, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        loss -= weight * s.logp[i];
+        entropy += weight * s.entropy[i];
+        s.coefficient[i] = static_cast<float>(-weight);
+      }
+    });
+    tokens += m.batch.tokens();
+  }
+  const double rate = LearningRate(spec.optimizer(), step, spec.steps());
+  StepValues metrics = Apply(spec.optimizer(), spec.moe(), rate, load);
+  metrics["loss"] = loss;
+  metrics["entropy"] = entropy;
+  metrics["learning_rate"] = rate;
+  metrics["batch_tokens"] = static_cast<double>(tokens);
+  metrics["completion_tokens"] = static_cast<double>(response_tokens);
+  return metrics;
+}
+
+}  // namespace hone

@@ -1,0 +1,312 @@
+#pragma once
+
+#include "tests/kernels/case.h"
+
+namespace hone::kernels::testing {
+
+struct Sequence {
+  int64_t q, kv;  // rows, and keys that the last of them sees
+};
+
+struct AttentionShape {
+  std::string name;
+  std::vector<Sequence> sequences;
+  int64_t heads, kv_heads, d, dv;
+  bool latent = false;  // v are the first dv channels of k (MLA in absorbed form, kv_heads = 1)
+  int64_t shared = 0;   // the first keys of all sequences are the same rows
+};
+
+// Where things lie: key j of sequence s is row Row(s, j) of k; rows are dealt backwards to be far
+// from packed.
+struct AttentionLayout {
+  explicit AttentionLayout(const AttentionShape& s) : shape(s) {
+    q_start = {0};
+    kv_start = {0};
+    int32_t next = 0;
+    for (const Sequence& q : s.sequences) {
+      q_start.push_back(q_start.back() + static_cast<int32_t>(q.q));
+      kv_start.push_back(kv_start.back() + static_cast<int32_t>(q.kv));
+      total += q.kv;
+    }
+    total += s.shared;
+    for (const Sequence& q : s.sequences)
+      for (int64_t j = 0; j < q.kv; ++j)
+        kv_rows.push_back(j < s.shared ? static_cast<int32_t>(j)
+                                       : static_cast<int32_t>(total - 1 - next++));
+    ldq = s.heads * s.d + 3;
+    ldk = s.kv_heads * s.d + 5;
+    ldv = s.latent ? ldk : s.kv_heads * s.dv;
+  }
+  int64_t rows() const { return q_start.back(); }
+
+  AttentionShape shape;
+  std::vector<int32_t> q_start, kv_start, kv_rows;
+  int64_t total = 0, ldq, ldk, ldv;
+};
+
+struct AttentionOutput {
+  Numbers out, lse;
+};
+
+// q [N, ldq], k [total, ldk], v [total, ldv]: plain softmax attention.
+inline AttentionOutput AttentionReference(const AttentionLayout& l, const Numbers& q,
+                                          const Numbers& k, const Numbers& v, double scale) {
+  const AttentionShape& s = l.shape;
+  AttentionOutput o;
+  for (size_t i = 0; i < s.sequences.size(); ++i)
+    for (int64_t row = 0; row < s.sequences[i].q; ++row)
+      for (int64_t h = 0; h < s.heads; ++h) {
+        const int64_t g = h / (s.heads / s.kv_heads);
+        const int64_t seen = s.sequences[i].kv - s.sequences[i].q + row + 1;
+        Numbers p(seen), out(s.dv, 0.0);
+        double max = -1e300, sum = 0;
+        for (int64_t j = 0; j < seen; ++j) {
+          const int64_t key = l.kv_rows[l.kv_start[i] + j];
+          for (int64_t c = 0; c < s.d; ++c)
+            p[j] += q[(l.q_start[i] + row) * l.ldq + h * s.d + c] * k[key * l.ldk + g * s.d + c];
+          p[j] *= scale;
+          max = std::max(max, p[j]);
+        }
+        for (double& x : p) sum += x = std::exp(x - max);
+        for (int64_t j = 0; j < seen; ++j)
+          for (int64_t c = 0; c < s.dv; ++c)
+            out[c] += p[j] / sum * v[l.kv_rows[l.kv_start[i] + j] * l.ldv + g * s.dv + c];
+        o.out.insert(o.out.end(), out.begin(), out.end());
+        o.lse.push_back(max + std::log(sum));
+      }
+  return o;
+}
+
+struct AttentionInputs {
+  explicit AttentionInputs(const AttentionLayout& l)
+      : q(Random(l.rows() * l.ldq, 51)),
+        k(Random(l.total * l.ldk, 52)),
+        v(l.shape.latent ? k : Random(l.total * l.ldv, 53)),
+        scale(static_cast<float>(1 / std::sqrt(static_cast<double>(l.shape.d)))) {}
+  Numbers q, k, v;
+  float scale;
+};
+
+inline Case AttentionCase(const AttentionShape& s) {
+  const auto layout = std::make_shared<AttentionLayout>(s);
+  Case r;
+  r.name = "attention " + s.name;
+  r.rows = layout->rows();
+  r.tolerance = 3e-6;
+  r.bf16_tolerance = 6e-3;
+  for (const Sequence& q : s.sequences) {
+    const double pairs = q.q * (q.kv - q.q) + q.q * (q.q + 1) / 2.0;
+    r.flops += 2 * pairs * s.heads * (s.d + s.dv);
+    r.bytes += 4.0 * q.kv * s.kv_heads * (s.d + (s.latent ? 0 : s.dv)) +
+               4.0 * q.q * s.heads * (s.d + s.dv);
+  }
+  r.has = [](const Table& t) { return t.attention != nullptr; };
+  r.job = [=](DType dtype, int64_t begin, int64_t end) {
+    // The same queries as a batch of other sequences: each with the part of its rows that is in
+    // [begin, end).
+    const AttentionLayout& l = *layout;
+    std::vector<int32_t> q_start{0}, kv_start{0}, kv_rows;
+    for (size_t i = 0; i < s.sequences.size(); ++i) {
+      const int64_t from = std::clamp<int64_t>(begin, l.q_start[i], l.q_start[i + 1]);
+      const int64_t to = std::clamp<int64_t>(end, l.q_start[i], l.q_start[i + 1]);
+      const int64_t keys = from == to ? 0 : s.sequences[i].kv - (l.q_start[i + 1] - to);
+      q_start.push_back(q_start.back() + static_cast<int32_t>(to - from));
+      kv_start.push_back(kv_start.back() + static_cast<int32_t>(keys));
+      for (int64_t j = 0; j < keys; ++j) kv_rows.push_back(l.kv_rows[l.kv_start[i] + j]);
+    }
+    kv_rows.push_back(0);
+    const AttentionInputs in(l);
+    const int64_t n = end - begin;
+    const Array q(in.q, dtype), k(in.k, dtype), v = s.latent ? k : Array(in.v, dtype);
+    const Array out(n * s.heads * s.dv, dtype), lse(n * s.heads, DType::kF32);
+    const Array qs = Array::Of(q_start), ks = Array::Of(kv_start), rows = Array::Of(kv_rows);
+    const AttentionArgs a{.q = q.At(begin * l.ldq),
+                          .k = k.At(0),
+                          .v = v.At(0),
+                          .out = out.At(0),
+                          .lse = lse.As(),
+                          .q_start = qs.As<int32_t>(),
+                          .kv_start = ks.As<int32_t>(),
+                          .kv_rows = rows.As<int32_t>(),
+                          .sequences = static_cast<int64_t>(s.sequences.size()),
+                          .heads = s.heads,
+                          .kv_heads = s.kv_heads,
+                          .d = s.d,
+                          .dv = s.dv,
+                          .ldq = l.ldq,
+                          .ldk = l.ldk,
+                          .ldv = l.ldv,
+                          .head_v = s.dv,
+                          .scale = in.scale,
+                          .dtype = dtype};
+    return Job{
+        [=, hold = std::vector<Array>{q, k, v, qs, ks, rows}](const Table& t, Stream stream) {
+          return t.attention(a, stream);
+        },
+        [=] {
+          return Result{Rows(n, {out.Floats(), lse.Floats()}), {}, out.Intact() && lse.Intact()};
+        }};
+  };
+  r.rows_reference = [=] {
+    const AttentionInputs in(*layout);
+    const AttentionOutput o = AttentionReference(*layout, in.q, in.k, in.v, in.scale);
+    Numbers all;
+    for (int64_t n = 0; n < layout->rows(); ++n) {
+      const Numbers row = Slice(o.out, n * s.heads * s.dv, (n + 1) * s.heads * s.dv);
+      all.insert(all.end(), row.begin(), row.end());
+      for (int64_t h = 0; h < s.heads; ++h) all.push_back(o.lse[n * s.heads + h]);
+    }
+    return all;
+  };
+  return r;
+}
+
+inline Case AttentionBackwardCase(const AttentionShape& s) {
+  const auto layout = std::make_shared<AttentionLayout>(s);
+  const auto dout = [=] { return Random(layout->rows() * s.heads * s.dv, 54); };
+  Case r;
+  r.name = "attention_backward " + s.name;
+  r.rows = 0;
+  r.sparse = true;
+  r.tolerance = 5e-6;
+  r.bf16_tolerance = 2e-2;
+  r.flops = AttentionCase(s).flops * 2.5;
+  r.has = [](const Table& t) { return t.attention_backward != nullptr; };
+  r.job = [=](DType dtype, int64_t, int64_t) {
+    const AttentionLayout& l = *layout;
+    const AttentionInputs in(l);
+    const Array q(in.q, dtype), k(in.k, dtype), v = s.latent ? k : Array(in.v, dtype),
+                                                d(dout(), dtype);
+    const AttentionOutput o = AttentionReference(l, in.q, in.k, in.v, in.scale);
+    const Array out(o.out, dtype), lse(o.lse, DType::kF32);
+    const Array qs = Array::Of(l.q_start), ks = Array::Of(l.kv_start), rows = Array::Of(l.kv_rows);
+    // Gradients lie in arrays of other widths than the values.
+    const int64_t lddq = s.heads * s.d + 1, lddk = s.kv_heads * s.d + 2;
+    const int64_t lddv = s.latent ? lddk : s.kv_heads * s.dv + 1;
+    const Array dq(l.rows() * lddq, dtype), dk(Random(l.total * lddk, 55), DType::kF32);
+    const Array dv = s.latent ? dk : Array(Random(l.total * lddv, 56), DType::kF32);
+    const int32_t sequences = static_cast<int32_t>(s.sequences.size());
+    std::vector<int32_t> cluster{0, sequences};
+    if (s.shared == 0) {
+      cluster.clear();
+      for (int32_t i = 0; i <= sequences; ++i) cluster.push_back(i);
+    }
+    const Array cs = Array::Of(cluster);
+    AttentionBackwardArgs b{.forward = {.q = q.At(0),
+                                        .k = k.At(0),
+                                        .v = v.At(0),
+                                        .out = out.At(0),
+                                        .lse = lse.As(),
+                                        .q_start = qs.As<int32_t>(),
+                                        .kv_start = ks.As<int32_t>(),
+                                        .kv_rows = rows.As<int32_t>(),
+                                        .sequences = sequences,
+                                        .heads = s.heads,
+                                        .kv_heads = s.kv_heads,
+                                        .d = s.d,
+                                        .dv = s.dv,
+                                        .ldq = l.ldq,
+                                        .ldk = l.ldk,
+                                        .ldv = l.ldv,
+                                        .head_v = s.dv,
+                                        .scale = in.scale,
+                                        .dtype = dtype},
+                            .dout = d.At(0),
+                            .dq = dq.At(0),
+                            .dk = dk.As(),
+                            .dv = dv.As(),
+                            .lddq = lddq,
+                            .lddk = lddk,
+                            .lddv = lddv,
+                            .cluster_start = cs.As<int32_t>(),
+                            .clusters = static_cast<int64_t>(cluster.size()) - 1};
+    return Job{[=, hold = std::vector<Array>{q, k, v, d, out, lse, qs, ks, rows, cs}](
+                   const Table& t, Stream stream) { return t.attention_backward(b, stream); },
+               [=, n = l.rows()] {
+                 Result res;
+                 for (int64_t i = 0; i < n; ++i)
+                   for (int64_t c = 0; c < s.heads * s.d; ++c)
+                     res.sums.push_back(dq.Get(i * lddq + c));
+                 for (float x : dk.Floats()) res.sums.push_back(x);
+                 for (float x : dv.Floats()) res.sums.push_back(x);
+                 res.intact = dq.Intact() && dk.Intact() && dv.Intact();
+                 return res;
+               }};
+  };
+  r.sums_reference = [=] {
+    const AttentionLayout& l = *layout;
+    const AttentionInputs in(l);
+    const Numbers d = dout();
+    const Numbers dq = Gradient(
+        [&](const Numbers& x) {
+          return Dot(AttentionReference(l, x, in.k, in.v, in.scale).out, d);
+        },
+        in.q);
+    // In absorbed form one gradient of k does for both.
+    const Numbers dk = Gradient(
+        [&](const Numbers& x) {
+          return Dot(AttentionReference(l, in.q, x, s.latent ? x : in.v, in.scale).out, d);
+        },
+        in.k);
+    Numbers dv;
+    if (!s.latent)
+      dv = Gradient(
+          [&](const Numbers& x) {
+            return Dot(AttentionReference(l, in.q, in.k, x, in.scale).out, d);
+          },
+          in.v);
+    // Added to what was there.
+    const auto added = [&](const Numbers& g, int64_t ld, int64_t width, int64_t ldd,
+                           uint64_t seed) {
+      Numbers x = Random(l.total * ldd, seed);
+      for (int64_t row = 0; row < l.total; ++row)
+        for (int64_t c = 0; c < width; ++c) x[row * ldd + c] += g[row * ld + c];
+      return x;
+    };
+    const Numbers dk_want = added(dk, l.ldk, s.kv_heads * s.d, s.kv_heads * s.d + 2, 55);
+    const Numbers dv_want =
+        s.latent ? dk_want : added(dv, l.ldv, s.kv_heads * s.dv, s.kv_heads * s.dv + 1, 56);
+    Numbers all;
+    for (int64_t n = 0; n < l.rows(); ++n) {
+      const Numbers row = Slice(dq, n * l.ldq, n * l.ldq + s.heads * s.d);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    all.insert(all.end(), dk_want.begin(), dk_want.end());
+    all.insert(all.end(), dv_want.begin(), dv_want.end());
+    return all;
+  };
+  return r;
+}
+
+inline std::vector<Case> AttentionCases() {
+  std::vector<Case> all;
+  for (const AttentionShape& s : std::vector<AttentionShape>{
+           {"one key", {{1, 1}}, 1, 1, 1, 1},
+           {"latent", {{20, 20}, {1, 35}, {5, 70}, {0, 0}, {3, 3}}, 4, 1, 40, 32, true},
+           {"shared prompt", {{9, 30}, {70, 91}, {1, 22}}, 4, 2, 24, 17, false, 21},
+           {"long", {{3, 200}, {130, 140}}, 2, 2, 16, 20},
+           {"groups", {{33, 65}, {2, 64}}, 12, 3, 13, 33}})
+    all.push_back(AttentionCase(s));
+  for (const AttentionShape& s :
+       std::vector<AttentionShape>{{"one key", {{1, 1}}, 1, 1, 2, 2},
+                                   {"latent", {{4, 4}, {1, 5}, {3, 6}}, 4, 1, 7, 5, true},
+                                   {"shared prompt", {{3, 5}, {4, 6}}, 4, 2, 3, 4, false, 2},
+                                   {"chunks", {{40, 80}}, 2, 1, 2, 3}})
+    all.push_back(AttentionBackwardCase(s));
+  return all;
+}
+
+inline std::vector<Case> AttentionBenchCases() {
+  const std::vector<Sequence> decode(256, {1, 35}), train(64, {40, 40});
+  std::vector<Case> all;
+  all.push_back(AttentionCase({"decode 256 x 35 keys, MLA 4x40/32", decode, 4, 1, 40, 32, true}));
+  all.push_back(AttentionCase({"train 64 x 40, MLA 4x40/32", train, 4, 1, 40, 32, true}));
+  all.push_back(AttentionBackwardCase({"train 64 x 40, MLA 4x40/32", train, 4, 1, 40, 32, true}));
+  all.push_back(AttentionCase(
+      {"decode 16 x 1024, GQA 12/2x64", std::vector<Sequence>(16, {1, 1024}), 12, 2, 64, 64}));
+  all.push_back(AttentionCase(
+      {"prefill 2 x 1024, GQA 12/2x64", std::vector<Sequence>(2, {1024, 1024}), 12, 2, 64, 64}));
+  return all;
+}
+
+}  // namespace hone::kernels::testing

@@ -1,0 +1,160 @@
+// Every op case against the float64 reference, against itself in other batches and with other
+// numbers of threads, in both instruction sets, and on CUDA.
+
+#include <algorithm>
+
+#include "kernels/cpu/cpu.h"
+#include "tests/kernels/cases/attention.h"
+#include "tests/kernels/cases/gemm.h"
+#include "tests/kernels/cases/head.h"
+#include "tests/kernels/cases/moe.h"
+#include "tests/kernels/cases/optimizer.h"
+#include "tests/kernels/cases/rows.h"
+#include "tests/testing/test.h"
+
+namespace hone::kernels::testing {
+namespace {
+
+class Streams {
+ public:
+  explicit Streams(const Table& table) : table_(table) {
+    for (int threads : {1, 2, 3}) all_.push_back(table.open(threads));
+  }
+  ~Streams() {
+    for (Stream s : all_) table_.close(s);
+  }
+  const std::vector<Stream>& all() const { return all_; }
+
+ private:
+  const Table& table_;
+  std::vector<Stream> all_;
+};
+
+Result Run(const Case& c, const Table& table, Stream stream, DType dtype, int64_t begin,
+           int64_t end) {
+  const Job job = c.job(dtype, begin, end);
+  const Error error = job.call(table, stream);
+  INFO((error == nullptr ? "" : error));
+  REQUIRE(error == nullptr);
+  Synchronize();
+  Result r = job.result();
+  CHECK(r.intact);
+  return r;
+}
+
+// The greatest error over (1 + the largest reference). NaN counts as infinite.
+double Distance(const std::vector<float>& got, const Numbers& want) {
+  REQUIRE(got.size() == want.size());
+  double scale = 1, worst = 0;
+  for (double w : want) scale = std::max(scale, std::abs(w));
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double error = std::abs(got[i] - want[i]) / scale;
+    worst = std::max(worst, std::isnan(error) ? 1e300 : error);
+  }
+  return worst;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), 4 * a.size()) == 0);
+}
+
+// Rows [begin, end) of a result.
+std::vector<float> Part(const std::vector<float>& rows, int64_t n, int64_t begin, int64_t end) {
+  const int64_t w = static_cast<int64_t>(rows.size()) / n;
+  return std::vector<float>(rows.begin() + begin * w, rows.begin() + end * w);
+}
+
+std::vector<DType> TypesOf(const Case& c) {
+  std::vector<DType> all{DType::kF32};
+  const bool product = c.name.find("gemm") != std::string::npos;
+  if (c.bf16_tolerance > 0 && (!product || CpuHasBf16())) all.push_back(DType::kBF16);
+  return all;
+}
+
+void CheckOnCpu(const Case& c) {
+  INFO(c.name);
+  static const Streams streams(Cpu());
+  for (DType dtype : TypesOf(c)) {
+    INFO((dtype == DType::kF32 ? "f32" : "bf16"));
+    const Result whole = Run(c, Cpu(), nullptr, dtype, 0, c.rows);
+    const double tolerance = dtype == DType::kF32 ? c.tolerance : c.bf16_tolerance;
+    if (c.rows_reference) CHECK(Distance(whole.rows, c.rows_reference()) <= tolerance);
+    if (c.sums_reference) CHECK(Distance(whole.sums, c.sums_reference()) <= tolerance);
+    for (Stream s : streams.all()) {
+      const Result r = Run(c, Cpu(), s, dtype, 0, c.rows);
+      CHECK(SameBits(r.rows, whole.rows));
+      CHECK(SameBits(r.sums, whole.sums));
+    }
+    if (!c.sparse) {
+      // Alone, the two halves, and an odd piece from the middle.
+      std::vector<std::pair<int64_t, int64_t>> pieces{{0, 1},
+                                                      {c.rows - 1, c.rows},
+                                                      {0, c.rows / 2},
+                                                      {c.rows / 2, c.rows},
+                                                      {c.rows / 3, c.rows / 3 + 1},
+                                                      {c.rows / 5, c.rows - c.rows / 7}};
+      for (auto [begin, end] : pieces) {
+        if (begin < 0 || begin >= end || end > c.rows) continue;
+        INFO("rows " << begin << " to " << end);
+        const Result r = Run(c, Cpu(), streams.all()[1], dtype, begin, end);
+        CHECK(SameBits(r.rows, Part(whole.rows, c.rows, begin, end)));
+      }
+    }
+    if (cpu::HasV4() && (dtype == DType::kF32 || c.name.find("gemm") == std::string::npos)) {
+      const Result r = Run(c, cpu::v3::IsaTable(), nullptr, dtype, 0, c.rows);
+      CHECK(SameBits(r.rows, whole.rows));
+      CHECK(SameBits(r.sums, whole.sums));
+    }
+  }
+}
+
+void CheckOnCuda(const Case& c) {
+  if (Cuda() == nullptr || !c.has(*Cuda())) return;
+  INFO(c.name);
+  for (DType dtype : TypesOf(c)) {
+    const Result cpu = Run(c, Cpu(), nullptr, dtype, 0, c.rows);
+    const Result cuda = Run(c, *Cuda(), nullptr, dtype, 0, c.rows);
+    const double tolerance = 2 * (dtype == DType::kF32 ? c.tolerance : c.bf16_tolerance);
+    CHECK(Distance(cuda.rows, Numbers(cpu.rows.begin(), cpu.rows.end())) <= tolerance);
+    CHECK(Distance(cuda.sums, Numbers(cpu.sums.begin(), cpu.sums.end())) <= tolerance);
+  }
+}
+
+void CheckAll(const std::vector<Case>& cases) {
+  for (const Case& c : cases) CheckOnCpu(c);
+}
+
+TEST_CASE("gemm is right, batch-invariant and the same on any threads", "[kernels]") {
+  CheckAll(GemmCases());
+}
+TEST_CASE("grouped_gemm is right, batch-invariant and the same on any threads", "[kernels]") {
+  CheckAll(GroupedGemmCases());
+}
+TEST_CASE("row kernels are right, batch-invariant and the same on any threads", "[kernels]") {
+  CheckAll(RowCases());
+}
+TEST_CASE("attention is right, batch-invariant and the same on any threads", "[kernels]") {
+  CheckAll(AttentionCases());
+}
+TEST_CASE("expert kernels are right, batch-invariant and the same on any threads", "[kernels]") {
+  CheckAll(MoeCases());
+}
+TEST_CASE("head kernels are right, batch-invariant and the same on any threads", "[kernels]") {
+  CheckAll(HeadCases());
+}
+TEST_CASE("optimiser kernels are right and the same on any threads", "[kernels]") {
+  CheckAll(OptimizerCases());
+}
+
+TEST_CASE("CUDA agrees with the CPU in every op that its table has", "[kernels][gpu]") {
+  if (Cuda() == nullptr) {
+    WARN("SKIPPED: no CUDA device");
+    return;
+  }
+  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), AttentionCases(),
+                            MoeCases(), HeadCases(), OptimizerCases()})
+    for (const Case& c : cases) CheckOnCuda(c);
+}
+
+}  // namespace
+}  // namespace hone::kernels::testing
