@@ -137,10 +137,10 @@ TEST_CASE("text that is not UTF-8 is refused with the byte", "[tokenizer]") {
 
 TEST_CASE("an expression that backtracks without end gives an error, not a hang", "[tokenizer]") {
   json document = Sound();
-  document["pre_tokenizer"]["pattern"]["Regex"] = "(a|aa|b\\1?)*(a|a)*(a|a)*c$";
+  document["pre_tokenizer"]["pattern"]["Regex"] = "(?:a|aa)+c$";
   const auto t = Tokenizer::Parse(document.dump());
   REQUIRE_OK(t);
-  CHECK_CODE((*t)->Encode(std::string(3000, 'a')), absl::StatusCode::kResourceExhausted);
+  CHECK_CODE((*t)->Encode(std::string(3000, 'a') + "cb"), absl::StatusCode::kResourceExhausted);
 }
 
 TEST_CASE("long runs cost little more than their length", "[tokenizer]") {
