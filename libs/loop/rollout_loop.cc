@@ -13,7 +13,8 @@
 namespace hone {
 namespace {
 
-constexpr auto kPoll = std::chrono::seconds(2);  // how long one call waits for work at the coordinator
+constexpr auto kPoll =
+    std::chrono::seconds(2);  // how long one call waits for work at the coordinator
 
 google::protobuf::Duration ToProto(Duration d) {
   return google::protobuf::util::TimeUtil::NanosecondsToDuration(d.count());
@@ -41,8 +42,8 @@ struct RolloutLoop::Pending {
   v1::Prompt prompt;
   v1::RewardSpec reward;
   bool pinned = false;
-  int unfinished = 0;                   // completions; the engine's thread only
-  bool aborted = false;                 // likewise: nothing to commit
+  int unfinished = 0;    // completions; the engine's thread only
+  bool aborted = false;  // likewise: nothing to commit
 };
 
 RolloutLoop::RolloutLoop(const Options& options, PromptSource& prompts, VerdictSource& verdicts,
@@ -52,23 +53,23 @@ RolloutLoop::RolloutLoop(const Options& options, PromptSource& prompts, VerdictS
       verdicts_(verdicts),
       sink_(sink),
       weights_(weights),
-      ledger_({"idle", "generate", "wait_prompts", "wait_weights", "swap_weights", "wait_verdicts"}),
+      ledger_(
+          {"idle", "generate", "wait_prompts", "wait_weights", "swap_weights", "wait_verdicts"}),
       commits_("group commits", 4096) {
   if (metrics == nullptr) return;
   exported_.push_back(ExportLedger(*metrics, "rollout", ledger_));
-  tokens_ = metrics->AddCounter("hone_rollout_tokens_total", "Tokens by kind.",
-                                {{"kind", "completion"}});
+  tokens_ =
+      metrics->AddCounter("hone_rollout_tokens_total", "Tokens by kind.", {{"kind", "completion"}});
   prefill_tokens_ =
       metrics->AddCounter("hone_rollout_tokens_total", "Tokens by kind.", {{"kind", "prompt"}});
   groups_ = metrics->AddCounter("hone_rollout_groups_total", "Groups committed.");
   completions_ = metrics->AddCounter("hone_rollout_completions_total", "Completions generated.");
-  exported_.push_back(metrics->AddCallback(MetricKind::kGauge, "hone_rollout_running_sequences",
-                                           "Sequences being generated.",
-                                           [this] { return static_cast<double>(stats().running); }));
-  exported_.push_back(
-      metrics->AddCallback(MetricKind::kGauge, "hone_rollout_weights_version",
-                           "Weights version in use.",
-                           [this] { return static_cast<double>(stats().weights_version); }));
+  exported_.push_back(metrics->AddCallback(
+      MetricKind::kGauge, "hone_rollout_running_sequences", "Sequences being generated.",
+      [this] { return static_cast<double>(stats().running); }));
+  exported_.push_back(metrics->AddCallback(
+      MetricKind::kGauge, "hone_rollout_weights_version", "Weights version in use.",
+      [this] { return static_cast<double>(stats().weights_version); }));
 }
 
 RolloutLoop::~RolloutLoop() = default;
@@ -153,17 +154,17 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
   a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context);
   Assignment* raw = a.get();
-  a->engine = std::make_unique<Engine>(
-      *a->transformer, a->folder.tokenizer.get(),
-      Engine::Options{.threads = options_.threads,
-                      .max_batch_tokens = options_.max_batch_tokens,
-                      .max_sequences = options_.max_sequences,
-                      .cache_tokens = options_.cache_tokens,
-                      .dtype = a->folder.dtype,
-                      .vocab = a->folder.vocab},
-      [this, raw](const GroupRequest& request, v1::Completion completion) {
-        Finished(*raw, request, std::move(completion));
-      });
+  a->engine =
+      std::make_unique<Engine>(*a->transformer, a->folder.tokenizer.get(),
+                               Engine::Options{.threads = options_.threads,
+                                               .max_batch_tokens = options_.max_batch_tokens,
+                                               .max_sequences = options_.max_sequences,
+                                               .cache_tokens = options_.cache_tokens,
+                                               .dtype = a->folder.dtype,
+                                               .vocab = a->folder.vocab},
+                               [this, raw](const GroupRequest& request, v1::Completion completion) {
+                                 Finished(*raw, request, std::move(completion));
+                               });
   return a;
 }
 
@@ -184,18 +185,18 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
   std::thread leaser([this, &a] { LeaseThread(a); });
   {
     // Keeps the leases alive and notices a change of run or of the learner's address.
-    Periodic heartbeat("heartbeat", std::chrono::seconds(std::max<int64_t>(1, a.lease_seconds / 6)),
-                       [this, &a] {
-                         const auto now = prompts_.Register(Registration(Duration::zero()));
-                         if (!now.ok()) return;
-                         const bool same = now->run_id() == a.run_id &&
-                                           (now->weights_address() == a.weights_address ||
-                                            now->weights_address().empty());
-                         if (same) return;
-                         MutexLock lock(mu_);
-                         reassigned_ = true;
-                         wake_.notify_all();
-                       });
+    Periodic heartbeat(
+        "heartbeat", std::chrono::seconds(std::max<int64_t>(1, a.lease_seconds / 6)), [this, &a] {
+          const auto now = prompts_.Register(Registration(Duration::zero()));
+          if (!now.ok()) return;
+          const bool same =
+              now->run_id() == a.run_id &&
+              (now->weights_address() == a.weights_address || now->weights_address().empty());
+          if (same) return;
+          MutexLock lock(mu_);
+          reassigned_ = true;
+          wake_.notify_all();
+        });
     while (!Done(a)) {
       SwapWeights(a);
       std::deque<v1::Lease> leases;
@@ -220,8 +221,9 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       stats_.waiting = a.engine->waiting_requests();
       stats_.generated_tokens = a.counted_generated;
       if (worked) continue;
-      const char* state = judging_ > 0 ? "wait_verdicts"
-                          : version_ < 0 ? "wait_weights" : "wait_prompts";
+      const char* state = judging_ > 0   ? "wait_verdicts"
+                          : version_ < 0 ? "wait_weights"
+                                         : "wait_prompts";
       auto scope = ledger_.Enter(state);
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -259,7 +261,8 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
   }
   if (give_back.lease_ids_size() > 0) {
     const absl::Status returned = prompts_.Return(give_back);
-    if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return leases: ", std::string(returned.message())));
+    if (!returned.ok())
+      Log(LogLevel::kWarning, absl::StrCat("return leases: ", std::string(returned.message())));
   }
   // Verdicts that are on their way refer to nothing of this assignment but their groups.
   return absl::OkStatus();
@@ -294,8 +297,10 @@ void RolloutLoop::LeaseThread(Assignment& a) {
     const auto response = prompts_.Lease(request);
     MutexLock lock(mu_);
     if (!response.ok()) {
-      // The run has ended, or somebody else has this worker's name: registering anew tells what to do.
-      Log(LogLevel::kInfo, absl::StrCat("no more leases: ", std::string(response.status().message())),
+      // The run has ended, or somebody else has this worker's name: registering anew tells what to
+      // do.
+      Log(LogLevel::kInfo,
+          absl::StrCat("no more leases: ", std::string(response.status().message())),
           {{"run", a.run_id}});
       reassigned_ = true;
       wake_.notify_all();
@@ -389,7 +394,8 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
     return;
   }
   if (!stale)
-    Log(LogLevel::kWarning, absl::StrCat("prompt cannot be generated: ", std::string(status.message())),
+    Log(LogLevel::kWarning,
+        absl::StrCat("prompt cannot be generated: ", std::string(status.message())),
         {{"run", lease.run_id()}, {"prompt", lease.prompt().id()}});
   v1::ReturnLeasesRequest give_back;
   give_back.set_worker_id(options_.worker_id);
@@ -398,7 +404,8 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
   give_back.set_reason(std::string(status.message()));
   give_back.set_drop(!stale);  // nobody could work on it
   const absl::Status returned = prompts_.Return(give_back);
-  if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return lease: ", std::string(returned.message())));
+  if (!returned.ok())
+    Log(LogLevel::kWarning, absl::StrCat("return lease: ", std::string(returned.message())));
   MutexLock lock(mu_);
   sequences_ -= lease.group_size();
 }
@@ -491,7 +498,8 @@ void RolloutLoop::ServeVisits(Assignment* a) {
 
 absl::Status RolloutLoop::Generate(GroupRequest request, const std::string& prompt_text,
                                    std::function<void(v1::Completion)> done) {
-  absl::Status status = absl::FailedPreconditionError("this worker serves no run, or has no weights");
+  absl::Status status =
+      absl::FailedPreconditionError("this worker serves no run, or has no weights");
   VisitEngine([&](Assignment* a) {
     if (a == nullptr) return;
     if (request.prompt.empty()) {
@@ -535,7 +543,8 @@ void RolloutLoop::CommitThread() {
     if (response.ok()) {
       groups_.Increment();
     } else if (!absl::IsCancelled(response.status())) {
-      Log(LogLevel::kWarning, absl::StrCat("group was not taken: ", std::string(response.status().message())),
+      Log(LogLevel::kWarning,
+          absl::StrCat("group was not taken: ", std::string(response.status().message())),
           {{"stage", commit->group().stage()}, {"issue", commit->group().issue()}});
     }
     MutexLock lock(mu_);
