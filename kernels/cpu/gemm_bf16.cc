@@ -62,18 +62,28 @@ void LoadStep(const Side& s, int64_t row, int64_t rows, int64_t l, int64_t k, Ve
                  : _mm512_setzero_ps();
 }
 
+// Sixteen pairs: even in the low halves of words, odd in the high halves.
+Vec Interleave(__m256i even, __m256i odd) {
+  return {_mm512_castsi512_ps(_mm512_or_si512(_mm512_cvtepu16_epi32(even),
+                                              _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)))};
+}
+
 // The same of a side whose k is not contiguous, interleaved: word i of r[j] is elements (row + i, l
 // + 2j) and (row + i, l + 2j + 1).
 void LoadPairs(const Side& s, int64_t row, int64_t rows, int64_t l, int64_t k, Vec (&r)[16]) {
+  const BF16* p = s.p + l * s.ld + row;
+  if (rows == kTile && l + kStep <= k) {
+    for (int64_t j = 0; j < 16; ++j, p += 2 * s.ld)
+      r[j] = Interleave(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + s.ld)));
+    return;
+  }
   const __mmask16 real = static_cast<__mmask16>((1u << rows) - 1);
-  for (int64_t j = 0; j < 16; ++j) {
+  const __m256i none = _mm256_setzero_si256();
+  for (int64_t j = 0; j < 16; ++j, p += 2 * s.ld) {
     const int64_t at = l + 2 * j;
-    const BF16* p = s.p + at * s.ld + row;
-    const __m256i none = _mm256_setzero_si256();
-    const __m256i even = at < k ? _mm256_maskz_loadu_epi16(real, p) : none;
-    const __m256i odd = at + 1 < k ? _mm256_maskz_loadu_epi16(real, p + s.ld) : none;
-    r[j].v = _mm512_castsi512_ps(_mm512_or_si512(
-        _mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)));
+    r[j] = Interleave(at < k ? _mm256_maskz_loadu_epi16(real, p) : none,
+                      at + 1 < k ? _mm256_maskz_loadu_epi16(real, p + s.ld) : none);
   }
 }
 
@@ -81,18 +91,27 @@ void StoreTileWords(const Vec (&r)[16], float* out) {
   for (int64_t j = 0; j < 16; ++j) Store(out + j * 16, r[j]);
 }
 
-// Column-side tiles of columns [col, col + cols), cols <= 16: for each step 16 pairs of k x 16
-// columns.
-void PackColumns(const Side& s, int64_t col, int64_t cols, int64_t k, float* out) {
-  for (int64_t l = 0; l < k; l += kStep, out += kTileWords) {
+// Column-side tiles of columns [from, to): for each 16 columns and each step 16 pairs of k x 16
+// columns. Reads in the order in which the elements lie.
+void PackColumns(const Side& s, int64_t from, int64_t to, int64_t k, float* out) {
+  const int64_t steps = (k + kStep - 1) / kStep, panels = (to - from + kTile - 1) / kTile;
+  const auto pack = [&](int64_t panel, int64_t step) {
+    const int64_t col = from + panel * kTile, cols = std::min(kTile, to - col);
     Vec r[16];
     if (s.k_contiguous) {
-      LoadStep(s, col, cols, l, k, r);
+      LoadStep(s, col, cols, step * kStep, k, r);
       Transpose16(r);
     } else {
-      LoadPairs(s, col, cols, l, k, r);
+      LoadPairs(s, col, cols, step * kStep, k, r);
     }
-    StoreTileWords(r, out);
+    StoreTileWords(r, out + (panel * steps + step) * kTileWords);
+  };
+  if (s.k_contiguous) {
+    for (int64_t panel = 0; panel < panels; ++panel)
+      for (int64_t step = 0; step < steps; ++step) pack(panel, step);
+  } else {
+    for (int64_t step = 0; step < steps; ++step)
+      for (int64_t panel = 0; panel < panels; ++panel) pack(panel, step);
   }
 }
 
@@ -127,8 +146,8 @@ RowPanel PrepareRows(const Side& s, int64_t row, int64_t rows, int64_t k, bool i
     }
     return p;
   }
-  for (int64_t half = 0; half * kTile < rows; ++half)
-    for (int64_t i = 0; i < steps; ++i)
+  for (int64_t i = 0; i < steps; ++i)
+    for (int64_t half = 0; half * kTile < rows; ++half)
       PackRowTile(s, row + half * kTile, std::min(kTile, rows - half * kTile), i * kStep, k,
                   memory + (half * steps + i) * kTileWords);
   return {reinterpret_cast<const char*>(memory),
@@ -196,7 +215,7 @@ void Emit(const Product& p, const float* tile, bool turned, int64_t m, int64_t n
 void ComputeBlockBF16(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
   Side rows{static_cast<const BF16*>(p.a), p.a_col == 1 ? p.a_row : p.a_col, p.a_col == 1};
   Side cols{static_cast<const BF16*>(p.b), p.ldb, p.b_transposed};
-  const bool turned = p.b_transposed && p.a_col == 1 && m1 - m0 < n1 - n0;
+  const bool turned = p.b_transposed == (p.a_col == 1) && m1 - m0 < n1 - n0;
   if (turned) {
     std::swap(rows, cols);
     std::swap(m0, n0);
@@ -216,8 +235,7 @@ void ComputeBlockBF16(const Product& p, int64_t m0, int64_t m1, int64_t n0, int6
   _tile_loadconfig(&config);
   for (; n0 < n1; n0 += width) {
     const int64_t stop = std::min(n1, n0 + width);
-    for (int64_t n = n0; n < stop; n += kTile)
-      PackColumns(cols, n, std::min(kTile, stop - n), p.k, packed + (n - n0) / kTile * panel_words);
+    PackColumns(cols, n0, stop, p.k, packed);
     // Rows that many columns read are worth a copy: where they lie, they share sets of the cache.
     const bool in_place = stop - n0 <= kInPlace;
     for (int64_t m = m0; m < m1; m += kPanel) {
