@@ -1,4 +1,5 @@
-// The Countdown recipe in one process and without services: tokens per second of generation and of training.
+// The Countdown recipe in one process and without services: tokens per second of generation and of
+// training.
 //   demo_bench DATA_DIR THREADS SFT_STEPS GRPO_STEPS
 // DATA_DIR is what `hone demo-data` wrote. One JSON line at the end.
 
@@ -19,8 +20,7 @@ namespace hone {
 namespace {
 
 double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 struct Item {
@@ -133,9 +133,8 @@ int Main(const std::string& dir, int threads, int sft_steps, int grpo_steps) {
   std::printf(
       "{\"threads\": %d, \"sft_tok_s\": %.0f, \"gen_tok_s\": %.0f, \"train_tok_s\": %.0f, "
       "\"train_packed_tok_s\": %.0f, \"tokens_per_completion\": %.1f}\n",
-      threads, sft_rate, static_cast<double>(engine.generated_tokens()) / generate,
-      trained / train, packed / train,
-      static_cast<double>(engine.generated_tokens()) / (256.0 * grpo_steps));
+      threads, sft_rate, static_cast<double>(engine.generated_tokens()) / generate, trained / train,
+      packed / train, static_cast<double>(engine.generated_tokens()) / (256.0 * grpo_steps));
   return 0;
 }
 

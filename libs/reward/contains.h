@@ -8,8 +8,8 @@
 
 namespace hone {
 
-// 1 when the completion contains the text of option `text` (required; ASCII case is ignored), else 0: the simplest
-// verifiable reward, for trying out a checkpoint.
+// 1 when the completion contains the text of option `text` (required; ASCII case is ignored), else
+// 0: the simplest verifiable reward, for trying out a checkpoint.
 absl::StatusOr<std::unique_ptr<Scorer>> MakeContainsScorer(Options& options);
 
 }  // namespace hone
