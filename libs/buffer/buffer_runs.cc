@@ -138,19 +138,19 @@ absl::StatusOr<v1::ListRunsResponse> Buffer::ListRuns(const v1::ListRunsRequest&
   HONE_ASSIGN_OR_RETURN(const int limit, PageSize(request.page_size()));
   v1::ListRunsResponse response;
   absl::Status parsed;
-  HONE_RETURN_IF_ERROR(
-      store_->Scan(keys::Runs(), request.page_token().empty() ? "" : keys::Run(request.page_token()),
-                   [&](absl::string_view key, absl::string_view value) {
-                     v1::StoredRun run;
-                     parsed = Parse(key, value, &run);
-                     if (!parsed.ok()) return false;
-                     if (response.runs_size() == limit) {
-                       response.set_next_page_token(run.run().id());
-                       return false;
-                     }
-                     *response.add_runs() = std::move(*run.mutable_run());
-                     return true;
-                   }));
+  HONE_RETURN_IF_ERROR(store_->Scan(
+      keys::Runs(), request.page_token().empty() ? "" : keys::Run(request.page_token()),
+      [&](absl::string_view key, absl::string_view value) {
+        v1::StoredRun run;
+        parsed = Parse(key, value, &run);
+        if (!parsed.ok()) return false;
+        if (response.runs_size() == limit) {
+          response.set_next_page_token(run.run().id());
+          return false;
+        }
+        *response.add_runs() = std::move(*run.mutable_run());
+        return true;
+      }));
   HONE_RETURN_IF_ERROR(parsed);
   return response;
 }
@@ -291,9 +291,8 @@ absl::StatusOr<v1::ListGroupsResponse> Buffer::ListGroups(
   size_t bytes = 0;
   absl::Status failed;
   for (int q = at.queue; q < static_cast<int>(queues.size()) && failed.ok(); ++q) {
-    const std::string before = q == at.queue && !request.page_token().empty()
-                                   ? keys::Issue(queues[q], at.issue + 1)
-                                   : "";
+    const std::string before =
+        q == at.queue && !request.page_token().empty() ? keys::Issue(queues[q], at.issue + 1) : "";
     bool full = false;
     HONE_RETURN_IF_ERROR(store_->ScanBack(
         keys::Issues(queues[q]), before, [&](absl::string_view key, absl::string_view value) {
@@ -333,8 +332,8 @@ absl::StatusOr<v1::ListIssuesResponse> Buffer::ListIssues(
     if (request.stage().empty() || s.name() == request.stage())
       queues.push_back(StageQueue(run.run().id(), s.name()));
   if (queues.empty())
-    return absl::NotFoundError(absl::StrCat("run \"", request.run_id(), "\" has no stage \"",
-                                            request.stage(), "\""));
+    return absl::NotFoundError(
+        absl::StrCat("run \"", request.run_id(), "\" has no stage \"", request.stage(), "\""));
   Place at;
   if (!request.page_token().empty()) {
     HONE_ASSIGN_OR_RETURN(at, ParsePlace(request.page_token()));
@@ -397,14 +396,12 @@ absl::StatusOr<v1::GetClusterStatusResponse> Buffer::GetClusterStatus() const {
       }
       auto& counts = *response.add_queues();
       counts.set_run_id(run.run().id());
-      counts.set_stage(queue.id().evaluation
-                           ? absl::StrCat("evaluation ", queue.id().name, " of step ",
-                                          queue.id().version)
-                           : queue.id().name);
+      counts.set_stage(queue.id().evaluation ? absl::StrCat("evaluation ", queue.id().name,
+                                                            " of step ", queue.id().version)
+                                             : queue.id().name);
       for (int state = 1; state < v1::IssueState_ARRAYSIZE; ++state)
-        (*counts.mutable_issues())[absl::AsciiStrToLower(
-            ShortName(static_cast<v1::IssueState>(state)))] =
-            queue.count(static_cast<v1::IssueState>(state));
+        (*counts.mutable_issues())[absl::AsciiStrToLower(ShortName(
+            static_cast<v1::IssueState>(state)))] = queue.count(static_cast<v1::IssueState>(state));
     }
   }
   for (const Workers* workers : {&rollouts_, &learners_}) {
@@ -415,8 +412,7 @@ absl::StatusOr<v1::GetClusterStatusResponse> Buffer::GetClusterStatus() const {
       out.set_run_id(w.run_id);
       out.set_weights_version(w.weights_version);
       if (workers == &rollouts_) out.set_leases(leases[id]);
-      out.set_idle_seconds(
-          std::chrono::duration<double>(options_.clock->Now() - w.heard).count());
+      out.set_idle_seconds(std::chrono::duration<double>(options_.clock->Now() - w.heard).count());
     }
   }
   return response;

@@ -138,9 +138,9 @@ absl::Status Buffer::Lease(const v1::StoredRun& run, IssueQueue& queue, v1::Stor
   const QueueId& id = queue.id();
   const bool fresh = issue.issue().state() == v1::ISSUE_STATE_UNSPECIFIED;
   const int64_t n = fresh ? queue.head().next_issue() : issue.issue().issue();
-  HONE_ASSIGN_OR_RETURN(v1::Prompt prompt,
-                        sets_.Prompt(queue.head().prompt_set(),
-                                     PromptOf(run.run().spec(), queue.head(), id, n)));
+  HONE_ASSIGN_OR_RETURN(
+      v1::Prompt prompt,
+      sets_.Prompt(queue.head().prompt_set(), PromptOf(run.run().spec(), queue.head(), id, n)));
   v1::Issue& i = *issue.mutable_issue();
   i.set_stage(id.evaluation ? "" : id.name);
   i.set_issue(n);
@@ -230,13 +230,12 @@ absl::Status Buffer::LeaseStage(const v1::StoredRun& run, const v1::LeasePrompts
       continue;
     HONE_ASSIGN_OR_RETURN(IssueQueue queue,
                           IssueQueue::Load(*store_, StageQueue(run.run().id(), spec.name())));
-    // In a synchronous stage issue n belongs to stage step n / prompts_per_step + 1, dropped or not. In
-    // an asynchronous one a dropped issue is made up for by one more.
+    // In a synchronous stage issue n belongs to stage step n / prompts_per_step + 1, dropped or
+    // not. In an asynchronous one a dropped issue is made up for by one more.
     const int64_t replaced = staleness == 0 ? 0 : queue.count(v1::ISSUE_STATE_DROPPED);
-    const int64_t end =
-        std::min(spec.grpo().steps(), stage->steps_done() + staleness + 1) *
-            spec.grpo().prompts_per_step() +
-        replaced;
+    const int64_t end = std::min(spec.grpo().steps(), stage->steps_done() + staleness + 1) *
+                            spec.grpo().prompts_per_step() +
+                        replaced;
     WriteBatch batch;
     auto left = [&] { return int64_t{request.max_groups()} - response->leases_size(); };
     auto bind = [&](v1::StoredIssue& issue) {
@@ -304,13 +303,12 @@ absl::StatusOr<v1::LeasePromptsResponse> Buffer::LeasePrompts(
   return response;
 }
 
-absl::StatusOr<v1::CommitGroupResponse> Buffer::CommitGroup(
-    const v1::CommitGroupRequest& request) {
+absl::StatusOr<v1::CommitGroupResponse> Buffer::CommitGroup(const v1::CommitGroupRequest& request) {
   const v1::Group& group = request.group();
   const bool evaluation = !request.evaluation().empty();
-  const QueueId id = evaluation ? QueueId{group.run_id(), true, request.evaluation(),
-                                          group.weights_version()}
-                                : StageQueue(group.run_id(), group.stage());
+  const QueueId id =
+      evaluation ? QueueId{group.run_id(), true, request.evaluation(), group.weights_version()}
+                 : StageQueue(group.run_id(), group.stage());
   // The expensive parts come before the lock.
   const uint64_t digest = GroupDigest(group);
   const std::string bytes = group.SerializeAsString();
@@ -321,9 +319,8 @@ absl::StatusOr<v1::CommitGroupResponse> Buffer::CommitGroup(
   HONE_ASSIGN_OR_RETURN(const v1::StoredRun run, LoadLiveRun(group.run_id()));
   const v1::RunSpec& spec = run.run().spec();
   if (evaluation ? FindEvaluation(spec, id.name) == nullptr : FindStage(spec, id.name) == nullptr)
-    return absl::NotFoundError(absl::StrCat("run \"", id.run, "\" has no ",
-                                            evaluation ? "evaluation" : "stage", " \"", id.name,
-                                            "\""));
+    return absl::NotFoundError(absl::StrCat(
+        "run \"", id.run, "\" has no ", evaluation ? "evaluation" : "stage", " \"", id.name, "\""));
   absl::StatusOr<IssueQueue> queue = IssueQueue::Load(*store_, id);
   if (absl::IsNotFound(queue.status()))
     return absl::NotFoundError(absl::StrCat("nothing was leased of ",
@@ -335,21 +332,24 @@ absl::StatusOr<v1::CommitGroupResponse> Buffer::CommitGroup(
                               : FindStage(spec, id.name)->grpo().group_size();
   HONE_RETURN_IF_ERROR(CheckGroup(group, issue, size));
   if (const uint64_t seed = SamplingSeed(spec.seed(), id); group.seed() != seed)
-    return absl::InvalidArgumentError(absl::StrCat("issue ", group.issue(), ": seed ", group.seed(),
-                                                   ", leased was ", seed));
+    return absl::InvalidArgumentError(
+        absl::StrCat("issue ", group.issue(), ": seed ", group.seed(), ", leased was ", seed));
   if (Workers::Worker* self = rollouts_.Find(request.worker_id()); self != nullptr)
     self->heard = options_.clock->Now();
 
   const v1::IssueState state = issue.issue().state();
   if (state == v1::ISSUE_STATE_DROPPED)
-    return absl::FailedPreconditionError(absl::StrCat("issue ", group.issue(), " was dropped: ",
-                                                      issue.issue().reason()));
+    return absl::FailedPreconditionError(
+        absl::StrCat("issue ", group.issue(), " was dropped: ", issue.issue().reason()));
   if (state != v1::ISSUE_STATE_LEASED && state != v1::ISSUE_STATE_READY) {
     if (digest != issue.digest() && group.weights_version() == issue.issue().weights_version()) {
       ++counters_.conflicts;
       Log(LogLevel::kError, "a group was made twice with different bits",
-          {{"run", id.run}, {"queue", id.name}, {"issue", group.issue()},
-           {"worker", request.worker_id()}, {"first_worker", issue.issue().worker_id()}});
+          {{"run", id.run},
+           {"queue", id.name},
+           {"issue", group.issue()},
+           {"worker", request.worker_id()},
+           {"first_worker", issue.issue().worker_id()}});
       return absl::AbortedError(absl::StrCat(
           "issue ", group.issue(), " was committed by worker \"", issue.issue().worker_id(),
           "\" with other bits under the same weights version ", group.weights_version()));
