@@ -91,7 +91,7 @@ absl::Status Upload(Cluster& c, const std::string& id, int64_t offset,
 
 v1::RunSpec Spec() {
   v1::RunSpec spec;
-  spec.set_name("Demo");
+  spec.set_name("demo");
   spec.set_seed(3);
   spec.mutable_model()->set_path("/models/toy");
   spec.mutable_checkpoint()->set_path("/checkpoints");
@@ -223,7 +223,8 @@ TEST_CASE("A run over the wire, watched from beginning to end", "[coordinator]")
   CHECK(Acquire(c).spec().stages(0).grpo().updates_per_step() == 1);  // defaults are filled in
   Begin(c);
   for (int64_t step = 1; step <= 3; ++step) {
-    for (const v1::Lease& lease : Lease(c, step - 1, seconds(10)).leases()) Commit(c, lease);
+    const v1::LeasePromptsResponse leased = Lease(c, step - 1, seconds(10));
+    for (const v1::Lease& lease : leased.leases()) Commit(c, lease);
     std::vector<int64_t> issues;
     REQUIRE_OK(Pull(c, step, 10, &issues));
     CHECK(issues == std::vector<int64_t>{2 * step - 2, 2 * step - 1});
