@@ -76,6 +76,7 @@ inline void Multiply(const float* a, int64_t a_row, int64_t a_col, const float* 
                    .b = b,
                    .ldb = ldb,
                    .b_transposed = false,
+                   .dtype = DType::kF32,
                    .c = c,
                    .add = add,
                    .ldc = ldc,

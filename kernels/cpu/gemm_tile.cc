@@ -1,4 +1,8 @@
+// f32: one fused multiply-add per term, in registers.
+
 #include "kernels/cpu/gemm_tile.h"
+
+#include "kernels/cpu/team.h"
 
 namespace hone::kernels::cpu::HONE_ISA {
 namespace {
@@ -13,7 +17,10 @@ struct Tile {
   const void* add;
   int64_t ldc;
   DType c_dtype;
-  int64_t cols;  // in the last vector at least 1, at most 16 are real
+  const float* start;  // sums of the terms before these, rows at ld_sums; null: none
+  float* sums;         // where the sums go instead of c; null: to c
+  int64_t ld_sums;     // a multiple of 16
+  int64_t cols;        // in the last vector at least 1, at most 16 are real
 };
 
 template <typename T, int kRows, int kVecs>
@@ -33,12 +40,25 @@ inline __attribute__((always_inline)) void StoreTile(const Tile& t, Vec (&acc)[k
   }
 }
 
-// kWhole: every row of b may be read in whole vectors (packed, or cols is a multiple of 16).
-template <int kRows, int kVecs, bool kWhole>
+enum Kind {
+  kMasked,   // the last vector of a row of b is read in part
+  kWhole,    // b is packed, or cols is a multiple of 16
+  kPartial,  // whole, and sums of earlier and later terms are elsewhere (Tile::start, Tile::sums)
+};
+
+template <int kRows, int kVecs, Kind kKind>
 void RunTile(const Tile& t) {
   Vec acc[kRows][kVecs];
-  HONE_UNROLL for (int i = 0; i < kRows; ++i) {
-    HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Zero();
+  if (kKind != kPartial || t.start == nullptr) {
+    HONE_UNROLL for (int i = 0; i < kRows; ++i) {
+      HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Zero();
+    }
+  } else {
+    HONE_UNROLL for (int i = 0; i < kRows; ++i) {
+      HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
+        acc[i][j] = Load(t.start + i * t.ld_sums + j * kLanes);
+      }
+    }
   }
   const Part last(t.cols - (kVecs - 1) * kLanes);
   const float* b = t.b;
@@ -46,36 +66,48 @@ void RunTile(const Tile& t) {
   for (int64_t l = 0; l < t.k; ++l, b += t.ldb, a += t.a_col) {
     Vec bv[kVecs];
     HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
-      bv[j] = kWhole || j < kVecs - 1 ? Load(b + j * kLanes) : Load(b + j * kLanes, last);
+      bv[j] = kKind != kMasked || j < kVecs - 1 ? Load(b + j * kLanes) : Load(b + j * kLanes, last);
     }
     HONE_UNROLL for (int i = 0; i < kRows; ++i) {
       const Vec av = Set(a[i * t.a_row]);
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Fma(av, bv[j], acc[i][j]);
     }
   }
-  if (t.c_dtype == DType::kF32) {
+  if (kKind == kPartial && t.sums != nullptr) {
+    HONE_UNROLL for (int i = 0; i < kRows; ++i) {
+      HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
+        Store(t.sums + i * t.ld_sums + j * kLanes, acc[i][j]);
+      }
+    }
+  } else if (t.c_dtype == DType::kF32) {
     StoreTile<float, kRows, kVecs>(t, acc);
   } else {
     StoreTile<BF16, kRows, kVecs>(t, acc);
   }
 }
 
+const float* Real(const void* p) {
+  return static_cast<const float*>(p);
+}
+
 using TileFunction = void (*)(const Tile&);
 
-// [rows - 1][vecs - 1][whole]
+template <int kRows, int kVecs>
+constexpr TileFunction kKinds[3] = {RunTile<kRows, kVecs, kMasked>, RunTile<kRows, kVecs, kWhole>,
+                                    RunTile<kRows, kVecs, kPartial>};
+
 template <int... kRow>
 struct TileTable {
-  TileFunction f[sizeof...(kRow)][kTileVecs][2] = {
+  const TileFunction* f[sizeof...(kRow)][kTileVecs] = {
 #if defined(__AVX512F__)
-      {{RunTile<kRow + 1, 1, false>, RunTile<kRow + 1, 1, true>},
-       {RunTile<kRow + 1, 2, false>, RunTile<kRow + 1, 2, true>}}...
+      {kKinds<kRow + 1, 1>, kKinds<kRow + 1, 2>}...
 #else
-      {{RunTile<kRow + 1, 1, false>, RunTile<kRow + 1, 1, true>}}...
+      {kKinds<kRow + 1, 1>}...
 #endif
   };
 };
 #if defined(__AVX512F__)
-constexpr TileTable<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11> kTiles;
+constexpr TileTable<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11> kTiles;  // [rows - 1][vecs - 1][kind]
 #else
 constexpr TileTable<0, 1, 2, 3, 4, 5> kTiles;
 #endif
@@ -84,7 +116,7 @@ constexpr TileTable<0, 1, 2, 3, 4, 5> kTiles;
 void PackTransposed(const Product& p, int64_t n0, int64_t cols, float* out) {
   for (int64_t j = 0; j < kTileCols; j += kLanes) {
     const int64_t real = std::clamp<int64_t>(cols - j, 0, kLanes);
-    const float* b = p.b + (n0 + j) * p.ldb;
+    const float* b = Real(p.b) + (n0 + j) * p.ldb;
     for (int64_t l = 0; l < p.k; l += kLanes) {
       const int64_t deep = std::min<int64_t>(p.k - l, kLanes);
       Vec r[kLanes];
@@ -103,7 +135,7 @@ void PackTransposed(const Product& p, int64_t n0, int64_t cols, float* out) {
 
 void PackRows(const Product& p, int64_t n0, int64_t cols, float* out) {
   for (int64_t l = 0; l < p.k; ++l) {
-    const float* b = p.b + l * p.ldb + n0;
+    const float* b = Real(p.b) + l * p.ldb + n0;
     for (int64_t j = 0; j < kTileCols; j += kLanes) {
       const int64_t real = std::clamp<int64_t>(cols - j, 0, kLanes);
       Store(out + l * kTileCols + j, real == kLanes ? Load(b + j) : Load(b + j, Part(real)));
@@ -120,38 +152,113 @@ void RunTiles(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, 
     for (int64_t n = n0; n < n1; n += kTileCols) {
       const int64_t cols = std::min(kTileCols, n1 - n);
       const int64_t at = (m * p.ldc + n) * c_size;
-      const Tile t{.a = p.a + m * p.a_row,
+      const Tile t{.a = Real(p.a) + m * p.a_row,
                    .a_row = p.a_row,
                    .a_col = p.a_col,
-                   .b = pack != nullptr ? pack + (n - n0) * p.k : p.b + n,
+                   .b = pack != nullptr ? pack + (n - n0) * p.k : Real(p.b) + n,
                    .ldb = pack != nullptr ? kTileCols : p.ldb,
                    .k = p.k,
                    .c = static_cast<char*>(p.c) + at,
                    .add = p.add == nullptr ? nullptr : static_cast<const char*>(p.add) + at,
                    .ldc = p.ldc,
                    .c_dtype = p.c_dtype,
+                   .start = nullptr,
+                   .sums = nullptr,
+                   .ld_sums = 0,
                    .cols = cols};
-      kTiles.f[height - 1][(cols - 1) / kLanes][pack != nullptr || cols % kLanes == 0](t);
+      kTiles.f[height - 1][(cols - 1) / kLanes]
+              [pack != nullptr || cols % kLanes == 0 ? kWhole : kMasked](t);
+    }
+  }
+}
+
+// Sums over many rows of both operands (gradients of weights): blocks of kDeep terms, both sides
+// packed, with the sums of a block of the result waiting in memory. An f32 that is stored and
+// loaded again is the same f32, so the result has the bits of one long loop.
+constexpr int64_t kDeep = 256, kDeepRows = 12 * kTileRows, kDeepCols = 256;
+constexpr int64_t kDeepMemory = kDeep * kDeepCols + kDeepRows * kDeepCols + kDeep * kTileRows;
+// Rows of a and b that lie this far apart are worth gathering.
+constexpr int64_t kFar = 128;
+
+bool IsDeep(const Product& p) {
+  return p.a_row == 1 && p.k > 2 * kDeep && std::max(p.a_col, p.ldb) > kFar;
+}
+
+void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* memory) {
+  float* pack_b = memory;
+  float* sums = pack_b + kDeep * kDeepCols;
+  float* pack_a = sums + kDeepRows * kDeepCols;
+  const int64_t size = p.c_dtype == DType::kF32 ? 4 : 2;
+  for (int64_t k0 = 0; k0 < p.k; k0 += kDeep) {
+    Product part = p;
+    part.k = std::min(kDeep, p.k - k0);
+    part.b = Real(p.b) + k0 * p.ldb;
+    for (int64_t n = n0; n < n1; n += kTileCols)
+      PackRows(part, n, std::min(kTileCols, n1 - n), pack_b + (n - n0) * part.k);
+    for (int64_t m = m0; m < m1; m += kTileRows) {
+      const int64_t height = std::min<int64_t>(kTileRows, m1 - m);
+      const float* a = Real(p.a) + m + k0 * p.a_col;
+      if (height == kTileRows) {
+        for (int64_t l = 0; l < part.k; ++l)
+          std::memcpy(pack_a + l * kTileRows, a + l * p.a_col, kTileRows * sizeof(float));
+      } else {
+        for (int64_t l = 0; l < part.k; ++l)
+          for (int64_t i = 0; i < height; ++i) pack_a[l * kTileRows + i] = a[l * p.a_col + i];
+      }
+      for (int64_t n = n0; n < n1; n += kTileCols) {
+        const int64_t cols = std::min(kTileCols, n1 - n), at = (m * p.ldc + n) * size;
+        float* sum = sums + (m - m0) * kDeepCols + n - n0;
+        const Tile t{.a = pack_a,
+                     .a_row = 1,
+                     .a_col = kTileRows,
+                     .b = pack_b + (n - n0) * part.k,
+                     .ldb = kTileCols,
+                     .k = part.k,
+                     .c = static_cast<char*>(p.c) + at,
+                     .add = p.add == nullptr ? nullptr : static_cast<const char*>(p.add) + at,
+                     .ldc = p.ldc,
+                     .c_dtype = p.c_dtype,
+                     .start = k0 == 0 ? nullptr : sum,
+                     .sums = k0 + kDeep < p.k ? sum : nullptr,
+                     .ld_sums = kDeepCols,
+                     .cols = cols};
+        kTiles.f[height - 1][(cols - 1) / kLanes][kPartial](t);
+      }
     }
   }
 }
 
 }  // namespace
 
-void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* pack) {
-  // Rows of b that lie far apart are packed too once they are read often enough.
-  const bool packed = p.b_transposed || (m1 - m0 >= 4 * kTileRows && p.ldb > 256);
-  if (packed) {
-    for (int64_t n = n0; n < n1; n += kTileCols) {
+void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+  if (p.dtype == DType::kBF16) return ComputeBlockBF16(p, m0, m1, n0, n1);
+  if (IsDeep(p)) {
+    float* memory = static_cast<float*>(Scratch(4 * kDeepMemory));
+    for (int64_t m = m0; m < m1; m += kDeepRows)
+      for (int64_t n = n0; n < n1; n += kDeepCols)
+        ComputeDeep(p, m, std::min(m1, m + kDeepRows), n, std::min(n1, n + kDeepCols), memory);
+    return;
+  }
+  // Rows of b that lie apart are packed too once they are read often enough.
+  if (!p.b_transposed && (m1 - m0 < 4 * kTileRows || p.ldb <= kTileCols))
+    return RunTiles(p, m0, m1, n0, n1, nullptr);
+  // As many columns at a time as the second-level cache holds.
+  constexpr int64_t kPacked = 128 * 1024;
+  const int64_t width =
+      std::max<int64_t>(kPacked / std::max<int64_t>(p.k, 1) / kTileCols, 1) * kTileCols;
+  float* pack = static_cast<float*>(Scratch(4 * std::max<int64_t>(p.k, 1) * width));
+  for (; n0 < n1; n0 += width) {
+    const int64_t stop = std::min(n1, n0 + width);
+    for (int64_t n = n0; n < stop; n += kTileCols) {
       float* out = pack + (n - n0) * p.k;
       if (p.b_transposed) {
-        PackTransposed(p, n, std::min(kTileCols, n1 - n), out);
+        PackTransposed(p, n, std::min(kTileCols, stop - n), out);
       } else {
-        PackRows(p, n, std::min(kTileCols, n1 - n), out);
+        PackRows(p, n, std::min(kTileCols, stop - n), out);
       }
     }
+    RunTiles(p, m0, m1, n0, stop, pack);
   }
-  RunTiles(p, m0, m1, n0, n1, packed ? pack : nullptr);
 }
 
 void ComputeUnpacked(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {

@@ -7,9 +7,6 @@ namespace hone::kernels::cpu::HONE_ISA {
 
 Error Gemm(const GemmArgs& args, Stream stream);
 Error GroupedGemm(const GroupedGemmArgs& args, Stream stream);
-// The same for bf16 operands.
-Error GemmBF16(const GemmArgs& args, Stream stream);
-Error GroupedGemmBF16(const GroupedGemmArgs& args, Stream stream);
 Error RmsNorm(const RmsNormArgs& args, Stream stream);
 Error RmsNormBackward(const RmsNormBackwardArgs& args, Stream stream);
 Error Rope(const RopeArgs& args, Stream stream);

@@ -9,7 +9,6 @@
 namespace hone {
 namespace {
 
-constexpr size_t kMaxBytes = size_t{64} << 20;
 constexpr int kMaxDepth = 64;
 
 // Checked before the parser sees the text, because a DOM multiplies what a hostile file costs.
@@ -39,9 +38,9 @@ absl::Status CheckNesting(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text) {
-  if (text.size() > kMaxBytes)
-    return absl::InvalidArgumentError(
-        absl::StrCat("tokenizer.json: ", text.size(), " bytes, expected at most ", kMaxBytes));
+  if (text.size() > kMaxDocumentBytes)
+    return absl::InvalidArgumentError(absl::StrCat("tokenizer.json: ", text.size(),
+                                                   " bytes, expected at most ", kMaxDocumentBytes));
   HONE_RETURN_IF_ERROR(CheckNesting(text));
   try {
     return nlohmann::json::parse(text.begin(), text.end());

@@ -13,7 +13,11 @@
 
 namespace hone {
 
-// Parses a document of at most 64 MiB, nested at most 64 deep; INVALID_ARGUMENT otherwise.
+// Larger documents are refused; the largest real ones have half of that.
+inline constexpr size_t kMaxDocumentBytes = size_t{64} << 20;
+
+// Parses a document of at most kMaxDocumentBytes, nested at most 64 deep; INVALID_ARGUMENT
+// otherwise.
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text);
 
 // A view into a document that must outlive it. A member that is absent and one that is null are the

@@ -1,13 +1,10 @@
 #include "libs/tokenizer/tokenizer.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/tokenizer/added_tokens.h"
 #include "libs/tokenizer/decoder.h"
@@ -33,14 +30,6 @@ struct Tokenizer::Parts {
 };
 
 namespace {
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return absl::NotFoundError(absl::StrCat(path, ": ", std::strerror(errno)));
-  std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (in.bad()) return absl::DataLossError(absl::StrCat(path, ": ", std::strerror(errno)));
-  return bytes;
-}
 
 absl::StatusOr<std::unique_ptr<TokenModel>> MakeModel(const JsonNode& model,
                                                       const Vocabulary& vocabulary) {
@@ -69,7 +58,7 @@ Tokenizer::Tokenizer(std::unique_ptr<const Parts> parts) : parts_(std::move(part
 Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
-  HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxDocumentBytes));
   auto tokenizer = Parse(bytes);
   if (!tokenizer.ok())
     return absl::Status(tokenizer.status().code(),

@@ -43,7 +43,8 @@ class Tokenizer {
   // Texts longer than this are refused.
   static constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
-  // NOT_FOUND or INVALID_ARGUMENT, with the path in the document of what was wrong there.
+  // The status of reading the file, or INVALID_ARGUMENT with the path in the document of what was
+  // wrong there.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(absl::string_view json);
   ~Tokenizer();

@@ -26,7 +26,7 @@ std::vector<double> Widen(const float* begin, int64_t n) {
 }
 
 // The mean and the maximum of completion lengths, and what else the sampler said.
-void AddRolloutMetrics(std::span<const v1::Group> groups, Metrics& metrics) {
+void AddRolloutMetrics(std::span<const v1::Group> groups, StepValues& metrics) {
   double completions = 0, tokens = 0, longest = 0, truncated = 0, correct = 0, scored = 0,
          entropy = 0, unscored = 0;
   std::vector<double> lengths;
@@ -68,7 +68,7 @@ void AddRolloutMetrics(std::span<const v1::Group> groups, Metrics& metrics) {
 
 absl::StatusOr<std::vector<Trainer::Sample>> Trainer::Collect(const v1::GrpoStage& spec,
                                                               std::span<const v1::Group> groups,
-                                                              int64_t step, Metrics& metrics) {
+                                                              int64_t step, StepValues& metrics) {
   std::vector<Sample> samples;
   std::vector<size_t> first_of;  // of each group
   const int32_t vocab = static_cast<int32_t>(transformer_.config().vocab);
@@ -156,7 +156,7 @@ absl::StatusOr<std::vector<Trainer::Sample>> Trainer::Collect(const v1::GrpoStag
 
 absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
                              std::span<Sample*> minibatch, bool on_policy, int64_t step,
-                             int64_t version, LossStats& stats, Metrics& sums) {
+                             int64_t version, LossStats& stats, StepValues& sums) {
   // In order of group and sample, so that siblings share their prompt and sums have a fixed order.
   std::sort(minibatch.begin(), minibatch.end(), [](const Sample* a, const Sample* b) {
     return std::pair(a->sequence.group, a->completion->sample_index()) <
@@ -186,7 +186,7 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
   absl::Status status;
   const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
   for (const MicroBatch& m : Pack(sequences, MicroBatchTokens(spec))) {
-    sums["trained_tokens"] += static_cast<double>(m.batch.tokens());
+    sums["batch_tokens"] += static_cast<double>(m.batch.tokens());
     ForwardBackward(m, alpha, load, [&](const Scored& scored, int64_t begin, int64_t end) {
       for (const MicroBatch::Item& item : m.items) {
         if (item.begin < begin || item.begin >= end || !status.ok()) continue;
@@ -227,7 +227,7 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Metrics> Trainer::GrpoStep(const v1::GrpoStage& spec,
+absl::StatusOr<StepValues> Trainer::GrpoStep(const v1::GrpoStage& spec,
                                           std::span<const v1::Group> groups, int64_t step,
                                           int64_t version, uint64_t seed) {
   HONE_ASSIGN_OR_RETURN(
@@ -237,7 +237,7 @@ absl::StatusOr<Metrics> Trainer::GrpoStep(const v1::GrpoStage& spec,
     return absl::UnimplementedError("loss.off_policy: recomputing old logprobs is not supported");
   if (loss.needs_reference() && reference_ == nullptr)
     return absl::FailedPreconditionError("the loss has a KL term but the stage has no reference");
-  Metrics metrics;
+  StepValues metrics;
   AddRolloutMetrics(groups, metrics);
   HONE_ASSIGN_OR_RETURN(std::vector<Sample> samples, Collect(spec, groups, step, metrics));
 
@@ -250,7 +250,7 @@ absl::StatusOr<Metrics> Trainer::GrpoStep(const v1::GrpoStage& spec,
   const auto updates = static_cast<size_t>(std::max(1, spec.updates_per_step()));
   const size_t size = (order.size() + updates - 1) / updates;
   LossStats stats;
-  Metrics sums{{"updates", 0}, {"skipped_updates", 0}, {"trained_tokens", 0}};
+  StepValues sums{{"updates", 0}, {"skipped_updates", 0}, {"batch_tokens", 0}};
   for (size_t begin = 0; begin < order.size(); begin += size) {
     const size_t end = std::min(order.size(), begin + size);
     HONE_RETURN_IF_ERROR(Update(spec, loss, std::span(order).subspan(begin, end - begin),

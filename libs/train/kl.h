@@ -3,6 +3,7 @@
 // Estimators of the divergence of the policy from a reference at one sampled token.
 // Pure, thread-safe, double precision.
 
+#include <cstdint>
 #include <span>
 
 #include "proto/hone/v1/config.pb.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
@@ -29,6 +30,19 @@ absl::Status NotFinite(absl::string_view what, size_t t, size_t n, double value)
 
 double OrDefault(double value, double fallback) {
   return value == 0 ? fallback : value;
+}
+
+// Of the tokens with a policy term: the logarithm of GSPO's sequence ratio.
+double MeanLogRatio(const LossInput& in) {
+  const PreparedSequence& s = *in.prepared;
+  double sum = 0;
+  int64_t counted = 0;
+  for (size_t t = 0; t < in.logp.size(); ++t) {
+    if (!s.mask_num[t]) continue;
+    sum += in.logp[t] - s.logp_old[t];
+    ++counted;
+  }
+  return counted > 0 ? sum / static_cast<double>(counted) : 0;
 }
 
 }  // namespace
@@ -108,8 +122,8 @@ Denominators PolicyLoss::Divide(const BatchCounts& global) const {
 }
 
 // `log_ratio` is logp - logp_old, for GSPO its mean over the sequence.
-PolicyLoss::Term PolicyLoss::Evaluate(double logp, double logp_old, double log_ratio,
-                                      double advantage) const {
+PolicyLoss::Term PolicyLoss::TokenTerm(double logp, double logp_old, double log_ratio,
+                                       double advantage) const {
   const double a = advantage;
   Term term;
   if (policy_ == LossSpec::POLICY_REINFORCE) {
@@ -177,6 +191,22 @@ bool PolicyLoss::SequenceMasked(const LossInput& in) const {
   return counted > 0 && sum / static_cast<double>(counted) > off_policy_.sequence_mask_delta();
 }
 
+absl::Status PolicyLoss::CheckFinite(const LossInput& in) const {
+  const PreparedSequence& s = *in.prepared;
+  const size_t n = in.logp.size();
+  for (size_t t = 0; t < n; ++t) {
+    if (!s.mask_den[t]) continue;
+    if (!std::isfinite(in.logp[t])) return NotFinite("policy logprob", t, n, in.logp[t]);
+    if (!std::isfinite(in.advantage[t])) return NotFinite("advantage", t, n, in.advantage[t]);
+    if (!in.logp_ref.empty() && !std::isfinite(in.logp_ref[t])) {
+      return NotFinite("reference logprob", t, n, in.logp_ref[t]);
+    }
+    if (!in.entropy.empty() && !std::isfinite(in.entropy[t]))
+      return NotFinite("entropy", t, n, in.entropy[t]);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SequenceLoss> PolicyLoss::Evaluate(const LossInput& in,
                                                   const Denominators& denominators,
                                                   std::span<double> coefficient,
@@ -195,16 +225,7 @@ absl::StatusOr<SequenceLoss> PolicyLoss::Evaluate(const LossInput& in,
         absl::StrCat("kl.beta is ", beta_, " but the reference's logprobs are missing"));
   }
   // First look at everything, then write: a step that must be dropped leaves no trace.
-  for (size_t t = 0; t < n; ++t) {
-    if (!s.mask_den[t]) continue;
-    if (!std::isfinite(in.logp[t])) return NotFinite("policy logprob", t, n, in.logp[t]);
-    if (!std::isfinite(in.advantage[t])) return NotFinite("advantage", t, n, in.advantage[t]);
-    if (!in.logp_ref.empty() && !std::isfinite(in.logp_ref[t])) {
-      return NotFinite("reference logprob", t, n, in.logp_ref[t]);
-    }
-    if (!in.entropy.empty() && !std::isfinite(in.entropy[t]))
-      return NotFinite("entropy", t, n, in.entropy[t]);
-  }
+  HONE_RETURN_IF_ERROR(CheckFinite(in));
 
   auto& sums = stats->sums;
   const double token_weight = denominators.TokenWeight(s.tokens);
@@ -214,16 +235,7 @@ absl::StatusOr<SequenceLoss> PolicyLoss::Evaluate(const LossInput& in,
   if (off_policy_.weighs_current_policy()) {
     current_weight = off_policy_.Weights(in.logp, s.logp_old, s.mask_num, stats);
   }
-  double mean_log_ratio = 0;
-  if (gspo) {
-    int64_t counted = 0;
-    for (size_t t = 0; t < n; ++t) {
-      if (!s.mask_num[t]) continue;
-      mean_log_ratio += in.logp[t] - s.logp_old[t];
-      ++counted;
-    }
-    if (counted > 0) mean_log_ratio /= static_cast<double>(counted);
-  }
+  const double mean_log_ratio = gspo ? MeanLogRatio(in) : 0;
 
   double policy_loss = 0, kl_loss = 0, entropy_loss = 0;
   bool masked_any = false;
@@ -235,7 +247,7 @@ absl::StatusOr<SequenceLoss> PolicyLoss::Evaluate(const LossInput& in,
       const double a = in.advantage[t];
       const double token_log_ratio = old_known ? in.logp[t] - s.logp_old[t] : 0;
       const double log_ratio = gspo ? mean_log_ratio : token_log_ratio;
-      const Term term = Evaluate(in.logp[t], s.logp_old[t], log_ratio, a);
+      const Term term = TokenTerm(in.logp[t], s.logp_old[t], log_ratio, a);
       const bool masked = sequence_masked && a < 0;
       masked_any |= masked;
       double w = s.weight[t];

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -72,7 +73,8 @@ class PolicyLoss {
  private:
   struct Term;
   explicit PolicyLoss(OffPolicy off_policy) : off_policy_(std::move(off_policy)) {}
-  Term Evaluate(double logp, double logp_old, double log_ratio, double advantage) const;
+  Term TokenTerm(double logp, double logp_old, double log_ratio, double advantage) const;
+  absl::Status CheckFinite(const LossInput& in) const;
   bool SequenceMasked(const LossInput& in) const;
 
   OffPolicy off_policy_;

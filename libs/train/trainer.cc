@@ -95,9 +95,9 @@ void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertL
                         gradients_);
 }
 
-Metrics Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
+StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
                        const ExpertLoad& load) {
-  Metrics metrics;
+  StepValues metrics;
   arena_.Reset();
   const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
   metrics["grad_norm"] = norm;
@@ -134,7 +134,7 @@ std::vector<std::vector<float>> Trainer::Logprobs(const Weights& weights,
   return out;
 }
 
-absl::StatusOr<Metrics> Trainer::SftStep(const v1::SftStage& spec,
+absl::StatusOr<StepValues> Trainer::SftStep(const v1::SftStage& spec,
                                          std::span<const Demonstration> demonstrations,
                                          int64_t step) {
   std::vector<TrainSequence> sequences;
@@ -172,11 +172,11 @@ absl::StatusOr<Metrics> Trainer::SftStep(const v1::SftStage& spec,
     tokens += m.batch.tokens();
   }
   const double rate = LearningRate(spec.optimizer(), step, spec.steps());
-  Metrics metrics = Apply(spec.optimizer(), spec.moe(), rate, load);
+  StepValues metrics = Apply(spec.optimizer(), spec.moe(), rate, load);
   metrics["loss"] = loss;
   metrics["entropy"] = entropy;
   metrics["learning_rate"] = rate;
-  metrics["trained_tokens"] = static_cast<double>(tokens);
+  metrics["batch_tokens"] = static_cast<double>(tokens);
   metrics["completion_tokens"] = static_cast<double>(response_tokens);
   return metrics;
 }

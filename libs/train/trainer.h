@@ -29,7 +29,8 @@ struct Demonstration {
   std::vector<int32_t> response;  // end-of-sequence token included
 };
 
-using Metrics = std::map<std::string, double>;
+// What a step measured, by name (README.md).
+using StepValues = std::map<std::string, double>;
 
 // Turns batches into updates of one model's weights. Everything that a step's arithmetic depends on
 // is an argument or part of the training state, so that the same calls give the same bits on any
@@ -62,14 +63,14 @@ class Trainer {
 
   // Mean negative log-likelihood of the response tokens. `step` counts from 0 in the stage.
   // INVALID_ARGUMENT: a demonstration that is empty or longer than the context.
-  absl::StatusOr<Metrics> SftStep(const v1::SftStage& spec,
+  absl::StatusOr<StepValues> SftStep(const v1::SftStage& spec,
                                   std::span<const Demonstration> demonstrations, int64_t step);
 
   // One rollout batch: advantages, minibatches, updates. `step` counts from 0 in the stage,
   // `version` is that of the present weights, `seed` the run's. Metric names are listed in
   // README.md. INVALID_ARGUMENT: a group whose logprobs do not match its tokens, or ids outside the
   // vocabulary.
-  absl::StatusOr<Metrics> GrpoStep(const v1::GrpoStage& spec, std::span<const v1::Group> groups,
+  absl::StatusOr<StepValues> GrpoStep(const v1::GrpoStage& spec, std::span<const v1::Group> groups,
                                    int64_t step, int64_t version, uint64_t seed);
 
   // Natural logs of the probabilities of every completion token under `weights`.
@@ -83,10 +84,10 @@ class Trainer {
 
   absl::StatusOr<std::vector<Sample>> Collect(const v1::GrpoStage& spec,
                                               std::span<const v1::Group> groups, int64_t step,
-                                              Metrics& metrics);
+                                              StepValues& metrics);
   absl::Status Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
                       std::span<Sample*> minibatch, bool on_policy, int64_t step, int64_t version,
-                      LossStats& stats, Metrics& sums);
+                      LossStats& stats, StepValues& sums);
   // Forward pass of one micro-batch up to the scored rows' hidden states.
   Scored ForwardScored(const Weights& weights, const MicroBatch& m, SavedForward& saved,
                        ExpertLoad* load);
@@ -94,7 +95,7 @@ class Trainer {
   void ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
                        const std::function<void(const Scored&, int64_t, int64_t)>& loss);
   // Clipping, the update, the routing biases.
-  Metrics Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
+  StepValues Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
                 const ExpertLoad& load);
   int64_t HeadRows() const;
 

@@ -11,7 +11,7 @@ ROW = re.compile(r"^\| `(hone_[a-z0-9_<>]+)` \|", re.M)
 LITERAL = re.compile(r'"(hone_[a-z0-9_]*)"')
 WORD = re.compile(r"\bhone_[a-z0-9_]+\b")
 # String literals of that shape that name something else.
-NOT_METRICS = re.compile(r"hone_test_.*|hone_data")
+NOT_METRICS = re.compile(r"hone_test_.*|hone_health_names")
 
 
 def as_pattern(name):

@@ -3,7 +3,8 @@
 
 - a file, a service and every group of rpcs (lines without an empty one between them) have a comment;
 - a message that is not a request or response, and every enum, has a comment above it or at a field;
-- enums begin with <NAME>_UNSPECIFIED = 0 and their values carry the enum's name.
+- enums begin with <NAME>_UNSPECIFIED = 0 and their values carry the enum's name. Public formats (proto/google, proto/grpc)
+  keep the names that the world gave them.
 """
 import pathlib
 import re
@@ -38,7 +39,7 @@ def check(root):
                     problems.append(f"{where}: {kind} {noun} has no comment")
                 if kind in ("message", "enum") and not noun.endswith(("Request", "Response")) and not above(i) and not inside:
                     problems.append(f"{where}: {kind} {noun} has no comment, nor has any of its fields")
-                if kind == "enum":
+                if kind == "enum" and not name.startswith(("proto/google/", "proto/grpc/")):
                     prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", noun).upper() + "_"
                     values = re.findall(r"^\s*(?:enum\s+\w+\s*\{)?\s*([A-Z][A-Z0-9_]*)\s*=\s*(\d+)", "\n".join(lines[i:end + 1]), re.M)
                     if not values or values[0] != (prefix + "UNSPECIFIED", "0"):

@@ -15,7 +15,7 @@ GOOD = {
     "tests/base/CMakeLists.txt": "hone_test(base_test SRCS a_test.cc DEPS hone::base)\n",
     "tests/base/a_test.cc": "int t;\n",
     "tests/lint/large_files.txt": "# none\n",
-    "proto/x.proto": "// What x is for.\n\n// S.\nservice S {\n  // R.\n  rpc R(RRequest) returns (RResponse);\n"
+    "proto/hone/x.proto": "// What x is for.\n\n// S.\nservice S {\n  // R.\n  rpc R(RRequest) returns (RResponse);\n"
                      "  rpc Q(RRequest) returns (RResponse);\n}\nenum BigState {  // of x\n  BIG_STATE_UNSPECIFIED = 0;\n  BIG_STATE_ON = 1;\n}\n"
                      "message RRequest {\n  int32 a = 1;\n}\n",
 }
@@ -81,12 +81,12 @@ class LintTest(unittest.TestCase):
         self.finds("metrics", {"deploy/x.json": '"expr": "hone_a"'}, "deploy/x.json: hone_a is not a metric")
 
     def test_protos(self):
-        self.finds("protos", {"proto/y.proto": "message M {\n}\n"}, "nothing says what the file is for")
-        self.finds("protos", {"proto/y.proto": "// Y.\n\nmessage M {\n  int32 a = 1;\n}\n"}, "message M has no comment")
-        self.finds("protos", {"proto/y.proto": "// Y.\n\nservice S {\n}\n"}, "service S has no comment")
-        self.finds("protos", {"proto/y.proto": "// Y.\n\n// S.\nservice S {\n\n  rpc R(A) returns (B);\n}\n"}, "rpc R has no comment")
-        self.finds("protos", {"proto/y.proto": "// Y.\n// E.\nenum E {\n  E_ON = 0;\n}\n"}, "does not begin with E_UNSPECIFIED")
-        self.finds("protos", {"proto/y.proto": "// Y.\n// E.\nenum E {\n  E_UNSPECIFIED = 0;\n  ON = 1;\n}\n"}, "ON does not begin with E_")
+        self.finds("protos", {"proto/hone/y.proto": "message M {\n}\n"}, "nothing says what the file is for")
+        self.finds("protos", {"proto/hone/y.proto": "// Y.\n\nmessage M {\n  int32 a = 1;\n}\n"}, "message M has no comment")
+        self.finds("protos", {"proto/hone/y.proto": "// Y.\n\nservice S {\n}\n"}, "service S has no comment")
+        self.finds("protos", {"proto/hone/y.proto": "// Y.\n\n// S.\nservice S {\n\n  rpc R(A) returns (B);\n}\n"}, "rpc R has no comment")
+        self.finds("protos", {"proto/hone/y.proto": "// Y.\n// E.\nenum E {\n  E_ON = 0;\n}\n"}, "does not begin with E_UNSPECIFIED")
+        self.finds("protos", {"proto/hone/y.proto": "// Y.\n// E.\nenum E {\n  E_UNSPECIFIED = 0;\n  ON = 1;\n}\n"}, "ON does not begin with E_")
 
 
 if __name__ == "__main__":

@@ -202,7 +202,8 @@ TEST_CASE("a non-finite logprob of the learner or the reference fails the step a
        : which == 1 ? b.ref[2][3]
        : which == 2 ? b.entropy[2][3]
                     : b.advantage[2]) = bad;
-      auto prepared = loss.Prepare(b.sampler[2], {}, {}, std::make_unique<LossStats>().get());
+      LossStats ignored;
+      auto prepared = loss.Prepare(b.sampler[2], {}, {}, &ignored);
       REQUIRE_OK(prepared);
       BatchCounts counts;
       counts.AddSequence(4);

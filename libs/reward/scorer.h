@@ -1,0 +1,37 @@
+#pragma once
+
+// One way of judging a completion. Scorers are made by a Registry and put together by
+// RewardFunction.
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "proto/hone/v1/reward.pb.h"
+
+namespace hone {
+
+// Thread-safe after construction: one object scores from many threads. Score does not block, keeps
+// nothing between calls and says the same of the same item every time.
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+
+  // `outcome`, `reason` and, where the outcome is SCORED or UNPARSED, `value` in [0, 1], 1 being
+  // the full value. The caller fills in name, weight and seconds. An item that cannot be scored
+  // gets a typed outcome, never a silent 0. Takes less than 50 ms for any item within
+  // RewardFunction's size limit.
+  virtual v1::ScorePart Score(const v1::ScoreItem& item) const = 0;
+};
+
+// The three kinds of answers. `value` in [0, 1].
+v1::ScorePart Scored(double value, absl::string_view reason);
+v1::ScorePart Unparsed(absl::string_view reason);  // the model's fault: the lowest value, 0
+v1::ScorePart Unscored(v1::Outcome outcome, absl::string_view reason);
+
+// Whether parts with this outcome carry a value.
+bool HasValue(v1::Outcome outcome);
+
+// `s` for use in a reason: at most 60 bytes of it, escaped to ASCII (reasons must be valid UTF-8).
+std::string Quoted(absl::string_view s);
+
+}  // namespace hone

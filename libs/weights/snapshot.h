@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "libs/model/parameters.h"
+#include "proto/hone/v1/weights.pb.h"
+
+namespace hone {
+
+// The weights of one version, frozen for sending: a manifest and the bytes of its tensors,
+// parameters first, then routing biases. Immutable, so that any number of subscribers read it while
+// training goes on.
+class Snapshot {
+ public:
+  // Copies the weights and computes their checksums.
+  static std::shared_ptr<const Snapshot> Take(const std::string& run_id, int64_t version,
+                                              const ParameterLayout& layout,
+                                              const Weights& weights);
+
+  const v1::Manifest& manifest() const { return manifest_; }
+  int64_t version() const { return manifest_.version(); }
+
+  static constexpr int64_t kMaxChunkBytes = int64_t{2} << 20;
+
+  // Calls send(chunk) for every chunk of at most kMaxChunkBytes, in order, until it returns false.
+  // Small tensors travel together: a chunk covers a range of the concatenation of all tensors. True
+  // if all were sent.
+  template <typename Send>
+  bool ForEachChunk(Send send) const {
+    for (int64_t begin = 0; begin < bytes(); begin += kMaxChunkBytes)
+      if (!send(MakeChunk(begin))) return false;
+    return true;
+  }
+  int64_t bytes() const { return static_cast<int64_t>(data_.size()); }
+
+ private:
+  v1::Chunk MakeChunk(int64_t begin) const;
+
+  v1::Manifest manifest_;
+  std::string data_;
+};
+
+// XXH3-64 over all parameters and biases: what tells two trainings apart.
+uint64_t WeightsDigest(const Weights& weights);
+
+}  // namespace hone

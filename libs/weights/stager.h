@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "libs/model/parameters.h"
+#include "proto/hone/v1/weights.pb.h"
+
+namespace hone {
+
+// Receives one version after another beside the weights in use: nothing is visible until the last
+// byte has come and every checksum agrees. Versions never go back. Not thread-safe.
+class Stager {
+ public:
+  // `layout` must outlive this.
+  Stager(std::string run_id, const ParameterLayout& layout, DType dtype, int64_t have_version = -1);
+
+  // A new transfer; an unfinished one is forgotten. INVALID_ARGUMENT: another run, or tensors that
+  // are not those of the layout (name, dtype or shape). FAILED_PRECONDITION: a version that is not
+  // above the last one. UNIMPLEMENTED: an encoding other than FULL.
+  absl::Status Begin(const v1::Manifest& manifest);
+  // The next chunk. DATA_LOSS: a wrong checksum, of the chunk or (with the last one) of a tensor,
+  // which is named. INVALID_ARGUMENT: another version, a gap, too many bytes.
+  absl::Status Add(const v1::Chunk& chunk);
+  // The complete weights, once; null until then.
+  std::shared_ptr<Weights> Take();
+  // Of what Take returned last, or what the constructor was given.
+  int64_t version() const { return version_; }
+  int64_t staged_version() const { return manifest_.version(); }
+
+ private:
+  absl::Status Check(const v1::Manifest& manifest) const;
+  void Copy(int64_t offset, const char* data, int64_t size);
+
+  const std::string run_id_;
+  const ParameterLayout& layout_;
+  const DType dtype_;
+  int64_t version_;
+  v1::Manifest manifest_;
+  std::shared_ptr<Weights> staging_;
+  int64_t received_ = 0;
+  int64_t total_ = 0;
+};
+
+}  // namespace hone

@@ -1,0 +1,63 @@
+#include "services/learner/weights_service.h"
+
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
+#include "libs/rpc/status.h"
+
+namespace hone {
+
+WeightsService::WeightsService(Publisher& publisher, Metrics* metrics) : publisher_(publisher) {
+  if (metrics == nullptr) return;
+  bytes_ = metrics->AddCounter("hone_learner_weights_bytes_total", "Bytes of weights sent.");
+  subscribers_ = metrics->AddGauge("hone_learner_weights_subscribers", "Open subscriptions.");
+  send_seconds_ =
+      metrics->AddHistogram("hone_learner_weights_send_seconds",
+                            "Sending one version to one worker.", ExponentialBuckets(0.001, 4, 9));
+}
+
+grpc::Status WeightsService::Subscribe(grpc::ServerContext* context,
+                                       const v1::SubscribeRequest* request,
+                                       grpc::ServerWriter<v1::SubscribeResponse>* writer) {
+  Log(LogLevel::kInfo, "worker subscribed to weights",
+      {{"worker", request->worker_id()},
+       {"run", request->run_id()},
+       {"have", request->have_version()}});
+  subscribers_.Increment();
+  int64_t have = request->have_version();
+  bool open = true;
+  while (open && !context->IsCancelled() && !publisher_.closed()) {
+    // Looks up from time to time whether the worker is still there.
+    const auto snapshot = publisher_.WaitFor(
+        request->run_id(), have, std::chrono::steady_clock::now() + std::chrono::milliseconds(500));
+    if (snapshot == nullptr) continue;
+    const TimePoint start = std::chrono::steady_clock::now();
+    v1::SubscribeResponse response;
+    *response.mutable_manifest() = snapshot->manifest();
+    open = writer->Write(response) && snapshot->ForEachChunk([&](v1::Chunk chunk) {
+      v1::SubscribeResponse part;
+      bytes_.Increment(static_cast<double>(chunk.data().size()));
+      *part.mutable_chunk() = std::move(chunk);
+      return writer->Write(part);
+    });
+    have = snapshot->version();
+    send_seconds_.Observe(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  subscribers_.Decrement();
+  return {grpc::StatusCode::UNAVAILABLE, "the learner is stopping"};
+}
+
+grpc::Status WeightsService::GetManifest(grpc::ServerContext* context,
+                                         const v1::GetManifestRequest* request,
+                                         v1::GetManifestResponse* response) {
+  const auto snapshot = publisher_.newest();
+  if (snapshot == nullptr || snapshot->manifest().run_id() != request->run_id())
+    return rpc::ToGrpc(absl::NotFoundError(
+        absl::StrCat("no weights of run \"", request->run_id(), "\" have been published")));
+  *response->mutable_manifest() = snapshot->manifest();
+  return grpc::Status::OK;
+}
+
+}  // namespace hone

@@ -1,0 +1,89 @@
+// hone-reward: scores completions over gRPC. See README.md.
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "CLI/CLI.hpp"
+#include "libs/base/log.h"
+#include "libs/base/shutdown.h"
+#include "libs/base/status.h"
+#include "libs/rpc/server.h"
+#include "libs/telemetry/admin_server.h"
+#include "libs/telemetry/metrics.h"
+#include "services/reward/reward_service.h"
+
+namespace hone {
+namespace {
+
+struct Flags {
+  std::string listen = "127.0.0.1:50053";
+  std::string admin = "127.0.0.1:9103";
+  int threads = 0;
+  int drain_seconds = 20;
+  rpc::ServerTls tls;
+};
+
+absl::Status Run(const Flags& flags) {
+  ShutdownSignals signals;
+  const int threads = flags.threads > 0
+                          ? flags.threads
+                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  Metrics metrics;
+  HONE_ASSIGN_OR_RETURN(
+      auto admin,
+      AdminServer::Start(
+          {.listen = flags.admin, .service = "reward", .conditions = {"serving"}, .alive = nullptr},
+          metrics));
+  RewardService service(BuiltinScorers(), threads, &metrics);
+  rpc::ServerOptions options;
+  options.listen = flags.listen;
+  options.tls = flags.tls;
+  options.metrics = &metrics;
+  HONE_ASSIGN_OR_RETURN(auto server, rpc::Server::Start(options, {&service}));
+  server->SetServing(true);
+  admin->SetCondition("serving", absl::OkStatus());
+  Log(LogLevel::kInfo, "serving",
+      {{"listen", flags.listen},
+       {"port", server->port()},
+       {"admin_port", admin->port()},
+       {"threads", threads}});
+
+  signals.Wait();
+  Log(LogLevel::kInfo, "draining", {{"seconds", flags.drain_seconds}});
+  admin->SetDraining();
+  server->SetServing(false);
+  service.Drain();
+  server->Shutdown(std::chrono::seconds(flags.drain_seconds));
+  Log(LogLevel::kInfo, "stopped");
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) {
+  hone::Flags flags;
+  CLI::App app("hone-reward: scores completions by rules");
+  app.add_option("--listen", flags.listen, "gRPC address, host:port; port 0 picks a free one")
+      ->capture_default_str();
+  app.add_option("--admin", flags.admin, "address of /metrics, /livez and /readyz, host:port")
+      ->capture_default_str();
+  app.add_option("--threads", flags.threads, "threads that score; 0: one per core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--drain-seconds", flags.drain_seconds,
+                 "how long calls in progress may go on after SIGTERM")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
+  app.add_option("--tls-cert", flags.tls.cert, "PEM file: the server's certificate chain");
+  app.add_option("--tls-key", flags.tls.key, "PEM file: its private key");
+  app.add_option("--tls-client-ca", flags.tls.client_ca,
+                 "PEM file: authority of client certificates, which are then required");
+  CLI11_PARSE(app, argc, argv);
+  const absl::Status status = hone::Run(flags);
+  if (status.ok()) return 0;
+  hone::Log(hone::LogLevel::kError, status.ToString());
+  return 1;
+}

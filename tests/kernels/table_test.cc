@@ -1,0 +1,179 @@
+// What no op case covers: the sort by expert, the team of threads, refusals.
+
+#include <atomic>
+#include <numeric>
+#include <string>
+#include <thread>
+
+#include "kernels/cpu/team.h"
+#include "tests/kernels/case.h"
+#include "tests/testing/test.h"
+
+namespace hone::kernels {
+namespace {
+
+TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") {
+  const int64_t n = 57, k = 3, e = 9;
+  std::vector<int32_t> experts(n * k);
+  for (int64_t i = 0; i < n * k; ++i)
+    experts[i] = static_cast<int32_t>((i * 5 + i / 7) % (e - 1));  // e - 1: none
+  std::vector<int32_t> offsets(e + 1, -1), token_of(n * k, -1), row_of(n * k, -1);
+  const PermuteArgs a{.experts = experts.data(),
+                      .offsets = offsets.data(),
+                      .token_of = token_of.data(),
+                      .row_of = row_of.data(),
+                      .n = n,
+                      .k = k,
+                      .e = e};
+  REQUIRE(Cpu().permute(a, nullptr) == nullptr);
+  std::vector<int32_t> order(n * k);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int32_t x, int32_t y) { return experts[x] < experts[y]; });
+  for (int64_t r = 0; r < n * k; ++r) {
+    CHECK(row_of[order[r]] == r);
+    CHECK(token_of[r] == order[r] / k);
+  }
+  for (int64_t i = 0; i <= e; ++i)
+    CHECK(offsets[i] ==
+          std::count_if(experts.begin(), experts.end(), [&](int32_t x) { return x < i; }));
+  experts[4] = static_cast<int32_t>(e);
+  CHECK(Cpu().permute(a, nullptr) != nullptr);
+}
+
+TEST_CASE("kernels refuse what they cannot do, in words", "[kernels]") {
+  std::vector<float> f(64);
+  std::vector<int32_t> i(64);
+  CHECK(std::string(Cpu().route({.logits = f.data(),
+                                 .scores = f.data(),
+                                 .experts = i.data(),
+                                 .weights = f.data(),
+                                 .n = 1,
+                                 .e = 2,
+                                 .k = 3,
+                                 .scoring = Scoring::kSigmoid,
+                                 .normalize = true},
+                                nullptr))
+            .find("route") == 0);
+  CHECK(std::string(Cpu().route({.logits = f.data(),
+                                 .scores = f.data(),
+                                 .experts = i.data(),
+                                 .weights = f.data(),
+                                 .n = 1,
+                                 .e = 8,
+                                 .k = 3,
+                                 .groups = 4,
+                                 .top_groups = 1,
+                                 .scoring = Scoring::kSigmoid,
+                                 .normalize = true},
+                                nullptr))
+            .find("route") == 0);
+  CHECK(std::string(Cpu().rope({.x = f.data(),
+                                .out = f.data(),
+                                .table = f.data(),
+                                .positions = i.data(),
+                                .n = 1,
+                                .heads = 1,
+                                .d = 3,
+                                .ldx = 3,
+                                .head_x = 3,
+                                .ldo = 3,
+                                .head_o = 3,
+                                .interleaved = true},
+                               nullptr))
+            .find("rope") == 0);
+  const std::vector<int32_t> two{0, 2}, one{0, 1};
+  CHECK(std::string(Cpu().attention({.q = f.data(),
+                                     .k = f.data(),
+                                     .v = f.data(),
+                                     .out = f.data(),
+                                     .q_start = two.data(),
+                                     .kv_start = one.data(),
+                                     .kv_rows = i.data(),
+                                     .sequences = 1,
+                                     .heads = 1,
+                                     .kv_heads = 1,
+                                     .d = 4,
+                                     .dv = 4,
+                                     .ldq = 4,
+                                     .ldk = 4,
+                                     .ldv = 4,
+                                     .head_v = 4,
+                                     .scale = 1},
+                                    nullptr))
+            .find("attention") == 0);
+  if (!CpuHasBf16()) {
+    WARN("SKIPPED: bf16 products, this machine has no AMX");
+    CHECK(std::string(Cpu().gemm({.a = f.data(),
+                                  .b = f.data(),
+                                  .c = f.data(),
+                                  .m = 1,
+                                  .n = 1,
+                                  .k = 1,
+                                  .lda = 1,
+                                  .ldb = 1,
+                                  .ldc = 1,
+                                  .dtype = DType::kBF16},
+                                 nullptr))
+              .find("gemm") == 0);
+  }
+}
+
+TEST_CASE("a key that a query does not see cannot reach it, not even as NaN", "[kernels]") {
+  const int64_t rows = 70, d = 8;
+  std::vector<float> q(rows * d, 0.5f), k(rows * d, 0.25f), v(rows * d, 1.0f), out(rows * d),
+      lse(rows);
+  for (int64_t c = 0; c < d; ++c) k[60 * d + c] = v[60 * d + c] = std::nanf("");
+  const std::vector<int32_t> start{0, rows};
+  std::vector<int32_t> keys(rows);
+  std::iota(keys.begin(), keys.end(), 0);
+  REQUIRE(Cpu().attention({.q = q.data(),
+                           .k = k.data(),
+                           .v = v.data(),
+                           .out = out.data(),
+                           .lse = lse.data(),
+                           .q_start = start.data(),
+                           .kv_start = start.data(),
+                           .kv_rows = keys.data(),
+                           .sequences = 1,
+                           .heads = 1,
+                           .kv_heads = 1,
+                           .d = d,
+                           .dv = d,
+                           .ldq = d,
+                           .ldk = d,
+                           .ldv = d,
+                           .head_v = d,
+                           .scale = 1},
+                          nullptr) == nullptr);
+  for (int64_t i = 0; i < rows; ++i) CHECK(std::isnan(out[i * d]) == (i >= 60));
+}
+
+TEST_CASE("a team runs every index exactly once, whatever the loops and threads", "[kernels]") {
+  const int threads = GENERATE(1, 2, 3, 8);
+  cpu::Team team(threads);
+  for (int64_t round = 0; round < 400; ++round) {
+    const int64_t n = 1 + round % 37;
+    std::vector<int> seen(n, 0);  // parts do not overlap, so this is no race
+    cpu::ParallelFor(&team, n, 1 + round % 3, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) ++seen[i];
+    });
+    CHECK(std::count(seen.begin(), seen.end(), 1) == n);
+    // Long enough for the members to fall asleep.
+    if (round % 100 == 99) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+TEST_CASE("teams come and go, also without work", "[kernels]") {
+  std::atomic<int> sum{0};
+  for (int i = 0; i < 20; ++i) {
+    cpu::Team team(1 + i % 5);
+    if (i % 2 == 0)
+      cpu::ParallelFor(&team, 10, 1,
+                       [&](int64_t begin, int64_t end) { sum += static_cast<int>(end - begin); });
+  }
+  CHECK(sum == 100);
+}
+
+}  // namespace
+}  // namespace hone::kernels
