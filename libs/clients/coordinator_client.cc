@@ -90,7 +90,8 @@ absl::Status CoordinatorClient::FailRun(const v1::FailRunRequest& request) {
   return Call(&v1::CoordinatorService::Stub::FailRun, request).status();
 }
 
-// Not repeated here: UNAVAILABLE also says that the batch is not ready, and the caller asks again in any case.
+// Not repeated here: UNAVAILABLE also says that the batch is not ready, and the caller asks again
+// in any case.
 absl::StatusOr<TrajectorySource::Batch> CoordinatorClient::PullBatch(
     const v1::PullBatchRequest& request) {
   grpc::ClientContext context;

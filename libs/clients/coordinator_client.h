@@ -12,9 +12,12 @@
 
 namespace hone {
 
-// The coordinator over gRPC, for workers and learners: every call is repeated while the coordinator is away (it keeps
-// its state, and every call may be repeated), until `stop` says so, which ends it with CANCELLED. Thread-safe.
-class CoordinatorClient final : public PromptSource, public TrajectorySink, public TrajectorySource {
+// The coordinator over gRPC, for workers and learners: every call is repeated while the coordinator
+// is away (it keeps its state, and every call may be repeated), until `stop` says so, which ends it
+// with CANCELLED. Thread-safe.
+class CoordinatorClient final : public PromptSource,
+                                public TrajectorySink,
+                                public TrajectorySource {
  public:
   // INVALID_ARGUMENT for an address that is none. Does not connect yet.
   static absl::StatusOr<std::unique_ptr<CoordinatorClient>> Create(const std::string& address,

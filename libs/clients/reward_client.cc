@@ -21,7 +21,7 @@ struct RewardClient::Stream {
   std::deque<uint64_t> unsent ABSL_GUARDED_BY(mu);    // on the present connection
   uint64_t next_id ABSL_GUARDED_BY(mu) = 1;
   bool stop ABSL_GUARDED_BY(mu) = false;
-  bool broken ABSL_GUARDED_BY(mu) = false;            // the reader saw the connection end
+  bool broken ABSL_GUARDED_BY(mu) = false;  // the reader saw the connection end
   grpc::ClientContext* context ABSL_GUARDED_BY(mu) = nullptr;
   std::thread thread;
 };

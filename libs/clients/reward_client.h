@@ -17,9 +17,10 @@
 
 namespace hone {
 
-// The reward service over one bidirectional stream per reward specification. A stream that breaks is opened again and
-// its open items are sent again: scoring is stateless. An item that nobody scored for `patience` ends as
-// OUTCOME_VERIFIER_UNAVAILABLE, as do all open ones when the client is destroyed. Thread-safe.
+// The reward service over one bidirectional stream per reward specification. A stream that breaks
+// is opened again and its open items are sent again: scoring is stateless. An item that nobody
+// scored for `patience` ends as OUTCOME_VERIFIER_UNAVAILABLE, as do all open ones when the client
+// is destroyed. Thread-safe.
 class RewardClient final : public VerdictSource {
  public:
   static absl::StatusOr<std::unique_ptr<RewardClient>> Create(
@@ -44,7 +45,8 @@ class RewardClient final : public VerdictSource {
   const Duration patience_;
   Mutex mu_;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
-  std::map<std::string, std::unique_ptr<Stream>> streams_ ABSL_GUARDED_BY(mu_);  // by serialized spec
+  std::map<std::string, std::unique_ptr<Stream>> streams_
+      ABSL_GUARDED_BY(mu_);  // by serialized spec
 };
 
 }  // namespace hone

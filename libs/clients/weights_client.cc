@@ -27,10 +27,9 @@ WeightsClient::WeightsClient(std::string worker_id, const rpc::ClientTls& tls, M
                                   "Complete weights versions received.");
   checksum_failures_ = metrics->AddCounter("hone_rollout_weights_checksum_failures_total",
                                            "Transfers refused for a wrong checksum.");
-  receive_seconds_ =
-      metrics->AddHistogram("hone_rollout_weights_receive_seconds",
-                            "From a version's manifest to its last verified byte.",
-                            ExponentialBuckets(0.001, 4, 9));
+  receive_seconds_ = metrics->AddHistogram("hone_rollout_weights_receive_seconds",
+                                           "From a version's manifest to its last verified byte.",
+                                           ExponentialBuckets(0.001, 4, 9));
 }
 
 WeightsClient::~WeightsClient() {

@@ -12,8 +12,8 @@
 
 namespace hone {
 
-// A worker's subscription to the learner's WeightsService. Reconnects when the learner goes away, and asks for what
-// is newer than it has. Thread-safe.
+// A worker's subscription to the learner's WeightsService. Reconnects when the learner goes away,
+// and asks for what is newer than it has. Thread-safe.
 class WeightsClient final : public WeightsSource {
  public:
   // `metrics` may be null, else outlives this.

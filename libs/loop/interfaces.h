@@ -1,11 +1,11 @@
 #pragma once
 
-// What the two loops need of the rest of the system. libs/clients implements these over gRPC; a test implements them
-// with direct calls, so that the whole system runs in one process. Requests and answers are the wire's messages, with
-// the meaning that coordinator.proto gives them.
+// What the two loops need of the rest of the system. libs/clients implements these over gRPC; a
+// test implements them with direct calls, so that the whole system runs in one process. Requests
+// and answers are the wire's messages, with the meaning that coordinator.proto gives them.
 //
-// Implementations are thread-safe and retry while their peer is away; what they return is final: CANCELLED when
-// the process is stopping, else an error that waiting would not mend.
+// Implementations are thread-safe and retry while their peer is away; what they return is final:
+// CANCELLED when the process is stopping, else an error that waiting would not mend.
 
 #include <functional>
 #include <memory>
@@ -44,7 +44,8 @@ class TrajectorySink {
 class VerdictSource {
  public:
   virtual ~VerdictSource() = default;
-  // `done` is called once, from any thread. A service that stays away becomes OUTCOME_VERIFIER_UNAVAILABLE.
+  // `done` is called once, from any thread. A service that stays away becomes
+  // OUTCOME_VERIFIER_UNAVAILABLE.
   virtual void Score(const v1::RewardSpec& reward, v1::ScoreItem item,
                      std::function<void(v1::Verdict)> done) = 0;
 };
@@ -53,8 +54,9 @@ class VerdictSource {
 class WeightsSource {
  public:
   virtual ~WeightsSource() = default;
-  // Follows a run's weights from now on, in the background; a second call replaces the first. `layout`
-  // must live until the next call or destruction. `arrived` is called (from any thread) when Take has something.
+  // Follows a run's weights from now on, in the background; a second call replaces the first.
+  // `layout` must live until the next call or destruction. `arrived` is called (from any thread)
+  // when Take has something.
   virtual void Follow(const std::string& run_id, const std::string& address,
                       const ParameterLayout& layout, DType dtype,
                       std::function<void()> arrived) = 0;

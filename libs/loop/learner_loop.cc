@@ -34,8 +34,8 @@ LearnerLoop::LearnerLoop(const Options& options, TrajectorySource& source, Weigh
       source_(source),
       sink_(sink),
       metrics_(metrics),
-      ledger_({"idle", "bookkeeping", "load", "wait_batch", "train", "publish", "checkpoint", "evaluate",
-               "wait_coordinator", "paused"}) {
+      ledger_({"idle", "bookkeeping", "load", "wait_batch", "train", "publish", "checkpoint",
+               "evaluate", "wait_coordinator", "paused"}) {
   if (metrics != nullptr) exported_.push_back(ExportLedger(*metrics, "learner", ledger_));
 }
 
@@ -89,13 +89,13 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
   s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context);
-  s.trainer = std::make_unique<Trainer>(
-      *s.transformer, Trainer::Options{.threads = options_.threads,
-                                       .dtype = s.folder.dtype,
-                                       .vocab = s.folder.vocab});
+  s.trainer =
+      std::make_unique<Trainer>(*s.transformer, Trainer::Options{.threads = options_.threads,
+                                                                 .dtype = s.folder.dtype,
+                                                                 .vocab = s.folder.vocab});
   if (acquired.checkpoint_step() >= 0) {
-    HONE_ASSIGN_OR_RETURN(
-        s.position, LoadCheckpoint(acquired.checkpoint_path(), *s.transformer, *s.trainer));
+    HONE_ASSIGN_OR_RETURN(s.position,
+                          LoadCheckpoint(acquired.checkpoint_path(), *s.transformer, *s.trainer));
     if (s.position.step != acquired.checkpoint_step())
       return absl::DataLossError(absl::StrCat(acquired.checkpoint_path(), " is of step ",
                                               s.position.step, ", expected ",
@@ -106,18 +106,17 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   if (model.random_init()) {
     std::vector<float> values(static_cast<size_t>(s.transformer->layout().size()));
     InitializeWeights(s.transformer->layout(), s.spec.seed(), values.data());
-    const kernels::Error error =
-        kernels::Cpu().cast({.x = values.data(),
-                             .y = s.trainer->weights().parameters.data(),
-                             .n = static_cast<int64_t>(values.size()),
-                             .from = DType::kF32,
-                             .to = s.folder.dtype},
-                            nullptr);
+    const kernels::Error error = kernels::Cpu().cast({.x = values.data(),
+                                                      .y = s.trainer->weights().parameters.data(),
+                                                      .n = static_cast<int64_t>(values.size()),
+                                                      .from = DType::kF32,
+                                                      .to = s.folder.dtype},
+                                                     nullptr);
     HONE_CHECK(error == nullptr) << error;
   } else {
     HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(model.path()));
-    HONE_RETURN_IF_ERROR(LoadWeights(reader, s.folder.config, s.transformer->layout(),
-                                     s.trainer->weights()));
+    HONE_RETURN_IF_ERROR(
+        LoadWeights(reader, s.folder.config, s.transformer->layout(), s.trainer->weights()));
   }
   s.trainer->WeightsChanged();
   return absl::OkStatus();
@@ -180,8 +179,8 @@ absl::Status LearnerLoop::RunSft(Session& s, const v1::StageSpec& stage) {
       HONE_ASSIGN_OR_RETURN(d.response,
                             s.folder.tokenizer->Encode(p.response(), {.parse_special = true}));
       if (d.response.empty())
-        return absl::InvalidArgumentError(absl::StrCat("prompt set ", spec.prompt_set(),
-                                                       ", prompt ", p.id(), ": no response"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("prompt set ", spec.prompt_set(), ", prompt ", p.id(), ": no response"));
       data.push_back(std::move(d));
     }
   }
@@ -265,8 +264,8 @@ void LearnerLoop::Publish(Session& s) {
   // Replayed versions are not served again: workers may have gone on with the later ones.
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
-  sink_.Publish(Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(),
-                               s.trainer->weights()));
+  sink_.Publish(
+      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights()));
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }
@@ -320,10 +319,10 @@ absl::Status LearnerLoop::Save(Session& s) {
   HONE_RETURN_IF_ERROR(s.log->Flush());
   const v1::CheckpointSpec& spec = s.spec.checkpoint();
   const TimePoint start = std::chrono::steady_clock::now();
-  HONE_ASSIGN_OR_RETURN(const std::string path,
-                        SaveCheckpoint(spec.path(), spec.keep() > 0 ? spec.keep() : 3,
-                                       s.spec.model().path(), *s.transformer, *s.trainer,
-                                       s.position));
+  HONE_ASSIGN_OR_RETURN(
+      const std::string path,
+      SaveCheckpoint(spec.path(), spec.keep() > 0 ? spec.keep() : 3, s.spec.model().path(),
+                     *s.transformer, *s.trainer, s.position));
   v1::CommitCheckpointRequest commit;
   commit.set_run_id(s.run_id);
   commit.set_step(s.position.step);

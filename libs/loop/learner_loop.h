@@ -16,9 +16,10 @@
 
 namespace hone {
 
-// A learner: takes a run, goes through its stages from the newest durable checkpoint on, publishes weights, and takes
-// the next run, until Stop. A synchronous run that is killed anywhere and resumed ends with the same bits: batches are
-// stored by the coordinator, and every random number is keyed by what it is for.
+// A learner: takes a run, goes through its stages from the newest durable checkpoint on, publishes
+// weights, and takes the next run, until Stop. A synchronous run that is killed anywhere and
+// resumed ends with the same bits: batches are stored by the coordinator, and every random number
+// is keyed by what it is for.
 //
 // Run once, in one thread; Stop from any.
 class LearnerLoop {
@@ -28,15 +29,15 @@ class LearnerLoop {
     uint64_t incarnation = 0;
     std::string weights_address;  // where workers reach this learner's WeightsService
     int threads = 1;
-    bool once = false;            // return after one run instead of waiting for the next
+    bool once = false;  // return after one run instead of waiting for the next
   };
   // What it uses must outlive it. `metrics` may be null.
   LearnerLoop(const Options& options, TrajectorySource& source, WeightsSink& sink,
               Metrics* metrics);
   ~LearnerLoop();
 
-  // A run that cannot go on is reported to the coordinator as FAILED and does not end the loop. An error
-  // is one of this process: it cannot reach its coordinator in a way that waiting would mend.
+  // A run that cannot go on is reported to the coordinator as FAILED and does not end the loop. An
+  // error is one of this process: it cannot reach its coordinator in a way that waiting would mend.
   absl::Status Run();
   // Ends after the step in progress. The run goes on wherever it is acquired next.
   void Stop() { stop_ = true; }

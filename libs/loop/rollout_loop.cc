@@ -8,42 +8,19 @@
 #include "libs/base/log.h"
 #include "libs/base/periodic.h"
 #include "libs/base/status.h"
-#include "libs/loop/model_folder.h"
+#include "libs/loop/assignment.h"
 
 namespace hone {
 namespace {
 
-constexpr auto kPoll = std::chrono::seconds(2);  // how long one call waits for work at the coordinator
+constexpr auto kPoll =
+    std::chrono::seconds(2);  // how long one call waits for work at the coordinator
 
 google::protobuf::Duration ToProto(Duration d) {
   return google::protobuf::util::TimeUtil::NanosecondsToDuration(d.count());
 }
 
 }  // namespace
-
-struct RolloutLoop::Assignment {
-  std::string run_id;
-  std::string weights_address;
-  int64_t lease_seconds = 30;
-  ModelFolder folder;
-  std::unique_ptr<Transformer> transformer;
-  std::unique_ptr<Engine> engine;
-  std::map<uint64_t, std::shared_ptr<Pending>> groups;  // by request id; the engine's thread only
-  int64_t pinned = 0;  // groups in the engine that must end under the present version
-  int64_t counted_generated = 0, counted_prefilled = 0;
-  std::map<uint64_t, std::function<void(v1::Completion)>> visitors;  // of Generate, by request id
-};
-
-struct RolloutLoop::Pending {
-  Mutex mu;
-  v1::CommitGroupRequest commit ABSL_GUARDED_BY(mu);
-  int missing ABSL_GUARDED_BY(mu) = 0;  // verdicts
-  v1::Prompt prompt;
-  v1::RewardSpec reward;
-  bool pinned = false;
-  int unfinished = 0;                   // completions; the engine's thread only
-  bool aborted = false;                 // likewise: nothing to commit
-};
 
 RolloutLoop::RolloutLoop(const Options& options, PromptSource& prompts, VerdictSource& verdicts,
                          TrajectorySink& sink, WeightsSource& weights, Metrics* metrics)
@@ -52,23 +29,23 @@ RolloutLoop::RolloutLoop(const Options& options, PromptSource& prompts, VerdictS
       verdicts_(verdicts),
       sink_(sink),
       weights_(weights),
-      ledger_({"idle", "generate", "wait_prompts", "wait_weights", "swap_weights", "wait_verdicts"}),
+      ledger_(
+          {"idle", "generate", "wait_prompts", "wait_weights", "swap_weights", "wait_verdicts"}),
       commits_("group commits", 4096) {
   if (metrics == nullptr) return;
   exported_.push_back(ExportLedger(*metrics, "rollout", ledger_));
-  tokens_ = metrics->AddCounter("hone_rollout_tokens_total", "Tokens by kind.",
-                                {{"kind", "completion"}});
+  tokens_ =
+      metrics->AddCounter("hone_rollout_tokens_total", "Tokens by kind.", {{"kind", "completion"}});
   prefill_tokens_ =
       metrics->AddCounter("hone_rollout_tokens_total", "Tokens by kind.", {{"kind", "prompt"}});
   groups_ = metrics->AddCounter("hone_rollout_groups_total", "Groups committed.");
   completions_ = metrics->AddCounter("hone_rollout_completions_total", "Completions generated.");
-  exported_.push_back(metrics->AddCallback(MetricKind::kGauge, "hone_rollout_running_sequences",
-                                           "Sequences being generated.",
-                                           [this] { return static_cast<double>(stats().running); }));
-  exported_.push_back(
-      metrics->AddCallback(MetricKind::kGauge, "hone_rollout_weights_version",
-                           "Weights version in use.",
-                           [this] { return static_cast<double>(stats().weights_version); }));
+  exported_.push_back(metrics->AddCallback(
+      MetricKind::kGauge, "hone_rollout_running_sequences", "Sequences being generated.",
+      [this] { return static_cast<double>(stats().running); }));
+  exported_.push_back(metrics->AddCallback(
+      MetricKind::kGauge, "hone_rollout_weights_version", "Weights version in use.",
+      [this] { return static_cast<double>(stats().weights_version); }));
 }
 
 RolloutLoop::~RolloutLoop() = default;
@@ -153,17 +130,17 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
   a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context);
   Assignment* raw = a.get();
-  a->engine = std::make_unique<Engine>(
-      *a->transformer, a->folder.tokenizer.get(),
-      Engine::Options{.threads = options_.threads,
-                      .max_batch_tokens = options_.max_batch_tokens,
-                      .max_sequences = options_.max_sequences,
-                      .cache_tokens = options_.cache_tokens,
-                      .dtype = a->folder.dtype,
-                      .vocab = a->folder.vocab},
-      [this, raw](const GroupRequest& request, v1::Completion completion) {
-        Finished(*raw, request, std::move(completion));
-      });
+  a->engine =
+      std::make_unique<Engine>(*a->transformer, a->folder.tokenizer.get(),
+                               Engine::Options{.threads = options_.threads,
+                                               .max_batch_tokens = options_.max_batch_tokens,
+                                               .max_sequences = options_.max_sequences,
+                                               .cache_tokens = options_.cache_tokens,
+                                               .dtype = a->folder.dtype,
+                                               .vocab = a->folder.vocab},
+                               [this, raw](const GroupRequest& request, v1::Completion completion) {
+                                 Finished(*raw, request, std::move(completion));
+                               });
   return a;
 }
 
@@ -184,18 +161,18 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
   std::thread leaser([this, &a] { LeaseThread(a); });
   {
     // Keeps the leases alive and notices a change of run or of the learner's address.
-    Periodic heartbeat("heartbeat", std::chrono::seconds(std::max<int64_t>(1, a.lease_seconds / 6)),
-                       [this, &a] {
-                         const auto now = prompts_.Register(Registration(Duration::zero()));
-                         if (!now.ok()) return;
-                         const bool same = now->run_id() == a.run_id &&
-                                           (now->weights_address() == a.weights_address ||
-                                            now->weights_address().empty());
-                         if (same) return;
-                         MutexLock lock(mu_);
-                         reassigned_ = true;
-                         wake_.notify_all();
-                       });
+    Periodic heartbeat(
+        "heartbeat", std::chrono::seconds(std::max<int64_t>(1, a.lease_seconds / 6)), [this, &a] {
+          const auto now = prompts_.Register(Registration(Duration::zero()));
+          if (!now.ok()) return;
+          const bool same =
+              now->run_id() == a.run_id &&
+              (now->weights_address() == a.weights_address || now->weights_address().empty());
+          if (same) return;
+          MutexLock lock(mu_);
+          reassigned_ = true;
+          wake_.notify_all();
+        });
     while (!Done(a)) {
       SwapWeights(a);
       std::deque<v1::Lease> leases;
@@ -220,8 +197,9 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       stats_.waiting = a.engine->waiting_requests();
       stats_.generated_tokens = a.counted_generated;
       if (worked) continue;
-      const char* state = judging_ > 0 ? "wait_verdicts"
-                          : version_ < 0 ? "wait_weights" : "wait_prompts";
+      const char* state = judging_ > 0   ? "wait_verdicts"
+                          : version_ < 0 ? "wait_weights"
+                                         : "wait_prompts";
       auto scope = ledger_.Enter(state);
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -259,7 +237,8 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
   }
   if (give_back.lease_ids_size() > 0) {
     const absl::Status returned = prompts_.Return(give_back);
-    if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return leases: ", std::string(returned.message())));
+    if (!returned.ok())
+      Log(LogLevel::kWarning, absl::StrCat("return leases: ", std::string(returned.message())));
   }
   // Verdicts that are on their way refer to nothing of this assignment but their groups.
   return absl::OkStatus();
@@ -294,8 +273,10 @@ void RolloutLoop::LeaseThread(Assignment& a) {
     const auto response = prompts_.Lease(request);
     MutexLock lock(mu_);
     if (!response.ok()) {
-      // The run has ended, or somebody else has this worker's name: registering anew tells what to do.
-      Log(LogLevel::kInfo, absl::StrCat("no more leases: ", std::string(response.status().message())),
+      // The run has ended, or somebody else has this worker's name: registering anew tells what to
+      // do.
+      Log(LogLevel::kInfo,
+          absl::StrCat("no more leases: ", std::string(response.status().message())),
           {{"run", a.run_id}});
       reassigned_ = true;
       wake_.notify_all();
@@ -337,211 +318,6 @@ bool RolloutLoop::SwapWeights(Assignment& a) {
   stats_.weights_version = arrival.version;
   wake_.notify_all();
   return true;
-}
-
-void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
-  auto group = std::make_shared<Pending>();
-  group->prompt = lease.prompt();
-  group->reward = lease.reward();
-  group->pinned = lease.exact_version() >= 0;
-  group->unfinished = lease.group_size();
-  absl::Status status;
-  GroupRequest request;
-  const auto ids = a.folder.tokenizer->Encode(lease.prompt().text(), {.parse_special = true});
-  // A lease for other weights came too late or too early: someone else, or a later call, gets it.
-  const bool stale = group->pinned && lease.exact_version() != a.engine->version();
-  if (stale) {
-    status = absl::AbortedError(absl::StrCat("lease is for weights version ", lease.exact_version(),
-                                             ", this worker has ", a.engine->version()));
-  } else if (!ids.ok()) {
-    status = ids.status();
-  } else {
-    request = {.id = static_cast<uint64_t>(lease.lease_id()),
-               .prompt = *ids,
-               .group_size = lease.group_size(),
-               .sampling = lease.sampling(),
-               .seed = lease.seed(),
-               .issue = lease.issue()};
-    MutexLock lock(group->mu);
-    group->missing = lease.group_size();
-    v1::CommitGroupRequest& c = group->commit;
-    c.set_worker_id(options_.worker_id);
-    c.set_lease_id(lease.lease_id());
-    c.set_evaluation(lease.evaluation());
-    v1::Group& g = *c.mutable_group();
-    g.set_run_id(lease.run_id());
-    g.set_stage(lease.stage());
-    g.set_issue(lease.issue());
-    g.set_prompt_id(lease.prompt().id());
-    g.set_epoch(lease.epoch());
-    g.mutable_prompt_token_ids()->Assign(ids->begin(), ids->end());
-    *g.mutable_sampling() = lease.sampling();
-    g.set_seed(lease.seed());
-    g.set_weights_version(a.engine->version());
-    g.set_worker_id(options_.worker_id);
-    g.set_prompt_text(lease.prompt().text());
-    for (int i = 0; i < lease.group_size(); ++i) g.add_completions()->set_sample_index(i);
-    status = a.engine->Submit(std::move(request));
-  }
-  if (status.ok()) {
-    a.groups[static_cast<uint64_t>(lease.lease_id())] = group;
-    a.pinned += group->pinned;
-    return;
-  }
-  if (!stale)
-    Log(LogLevel::kWarning, absl::StrCat("prompt cannot be generated: ", std::string(status.message())),
-        {{"run", lease.run_id()}, {"prompt", lease.prompt().id()}});
-  v1::ReturnLeasesRequest give_back;
-  give_back.set_worker_id(options_.worker_id);
-  give_back.set_run_id(lease.run_id());
-  give_back.add_lease_ids(lease.lease_id());
-  give_back.set_reason(std::string(status.message()));
-  give_back.set_drop(!stale);  // nobody could work on it
-  const absl::Status returned = prompts_.Return(give_back);
-  if (!returned.ok()) Log(LogLevel::kWarning, absl::StrCat("return lease: ", std::string(returned.message())));
-  MutexLock lock(mu_);
-  sequences_ -= lease.group_size();
-}
-
-// Called by the engine as each completion ends.
-void RolloutLoop::Finished(Assignment& a, const GroupRequest& request, v1::Completion completion) {
-  if (const auto visitor = a.visitors.find(request.id); visitor != a.visitors.end())
-    return visitor->second(std::move(completion));
-  const auto it = a.groups.find(request.id);
-  HONE_CHECK(it != a.groups.end()) << "request " << request.id;
-  const std::shared_ptr<Pending> group = it->second;
-  completions_.Increment();
-  const int index = completion.sample_index();
-  const bool aborted = completion.finish_reason() == v1::FINISH_REASON_ABORT;
-  group->aborted |= aborted;
-  v1::ScoreItem item;
-  *item.mutable_prompt() = group->prompt;
-  item.set_completion(completion.text());
-  item.set_finish_reason(completion.finish_reason());
-  {
-    MutexLock lock(group->mu);
-    *group->commit.mutable_group()->mutable_completions(index) = std::move(completion);
-  }
-  if (--group->unfinished == 0) {
-    a.pinned -= group->pinned;
-    a.groups.erase(it);
-  }
-  {
-    MutexLock lock(mu_);
-    --sequences_;
-    if (group->unfinished == 0 && !group->aborted) ++judging_;
-    if (!aborted) ++scoring_;
-    wake_.notify_all();
-  }
-  if (aborted) return;
-  verdicts_.Score(group->reward, std::move(item), [this, group, index](v1::Verdict verdict) {
-    Judged(group, index, std::move(verdict));
-  });
-}
-
-// Called from any thread.
-void RolloutLoop::Judged(const std::shared_ptr<Pending>& group, int index, v1::Verdict verdict) {
-  bool complete = false;
-  {
-    MutexLock lock(group->mu);
-    *group->commit.mutable_group()->mutable_completions(index)->mutable_verdict() =
-        std::move(verdict);
-    complete = --group->missing == 0;
-    if (complete) {
-      const absl::Status status = commits_.Push(group->commit);
-      HONE_CHECK(status.ok()) << status.ToString();  // open while verdicts are on their way
-    }
-  }
-  MutexLock lock(mu_);
-  --scoring_;
-  wake_.notify_all();
-}
-
-void RolloutLoop::VisitEngine(const Visit& visit) {
-  Mutex mu;
-  std::condition_variable done;
-  bool called = false;
-  {
-    MutexLock lock(mu_);
-    if (!visitable_) {
-      visit(nullptr);
-      return;
-    }
-    visits_.push_back([&](Assignment* a) {
-      visit(a);
-      MutexLock inner(mu);
-      called = true;
-      done.notify_all();
-    });
-    wake_.notify_all();
-  }
-  MutexLock lock(mu);
-  lock.WaitUntil(done, kNoDeadline, [&] { return called; });
-}
-
-void RolloutLoop::ServeVisits(Assignment* a) {
-  std::deque<Visit> visits;
-  {
-    MutexLock lock(mu_);
-    visits.swap(visits_);
-  }
-  if (a != nullptr && a->engine->version() < 0) a = nullptr;
-  for (const Visit& visit : visits) visit(a);
-}
-
-absl::Status RolloutLoop::Generate(GroupRequest request, const std::string& prompt_text,
-                                   std::function<void(v1::Completion)> done) {
-  absl::Status status = absl::FailedPreconditionError("this worker serves no run, or has no weights");
-  VisitEngine([&](Assignment* a) {
-    if (a == nullptr) return;
-    if (request.prompt.empty()) {
-      auto ids = a->folder.tokenizer->Encode(prompt_text, {.parse_special = true});
-      status = ids.status();
-      if (!ids.ok()) return;
-      request.prompt = *std::move(ids);
-    }
-    // Apart from lease ids, which count from 1.
-    request.id = (uint64_t{1} << 63) + static_cast<uint64_t>(++request_ids_);
-    const uint64_t id = request.id;
-    auto left = std::make_shared<int>(request.group_size);
-    a->visitors[id] = [a, id, left, done = std::move(done)](v1::Completion completion) {
-      done(std::move(completion));
-      if (--*left == 0) a->visitors.erase(id);
-    };
-    status = a->engine->Submit(std::move(request));
-    if (!status.ok()) a->visitors.erase(id);
-  });
-  return status;
-}
-
-absl::StatusOr<std::vector<float>> RolloutLoop::Score(const std::vector<int32_t>& tokens,
-                                                      float temperature, int64_t* version) {
-  absl::StatusOr<std::vector<float>> result =
-      absl::FailedPreconditionError("this worker serves no run, or has no weights");
-  VisitEngine([&](Assignment* a) {
-    if (a == nullptr) return;
-    result = a->engine->Score(tokens, temperature);
-    *version = a->engine->version();
-  });
-  return result;
-}
-
-void RolloutLoop::CommitThread() {
-  NameThisThread("commit");
-  while (true) {
-    auto commit = commits_.Pop();
-    if (!commit.ok()) return;
-    const auto response = sink_.Commit(*commit);
-    if (response.ok()) {
-      groups_.Increment();
-    } else if (!absl::IsCancelled(response.status())) {
-      Log(LogLevel::kWarning, absl::StrCat("group was not taken: ", std::string(response.status().message())),
-          {{"stage", commit->group().stage()}, {"issue", commit->group().issue()}});
-    }
-    MutexLock lock(mu_);
-    --judging_;
-    wake_.notify_all();
-  }
 }
 
 }  // namespace hone

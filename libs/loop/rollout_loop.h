@@ -22,18 +22,19 @@
 
 namespace hone {
 
-// A rollout worker: leases prompts, generates groups, has each completion judged as it ends, commits whole groups, and
-// swaps in new weights between steps. Serves one run after another until Stop.
+// A rollout worker: leases prompts, generates groups, has each completion judged as it ends,
+// commits whole groups, and swaps in new weights between steps. Serves one run after another until
+// Stop.
 //
-// Threads: one that owns the engine (Run's caller), one that leases, one that keeps the registration alive,
-// one that commits. Run once; Stop from any thread.
+// Threads: one that owns the engine (Run's caller), one that leases, one that keeps the
+// registration alive, one that commits. Run once; Stop from any thread.
 class RolloutLoop {
  public:
   struct Options {
     std::string worker_id;
-    uint64_t incarnation = 0;          // new on every start
+    uint64_t incarnation = 0;  // new on every start
     int threads = 1;
-    int64_t max_sequences = 1024;      // decoding at once; also bounds what is leased ahead
+    int64_t max_sequences = 1024;  // decoding at once; also bounds what is leased ahead
     int64_t max_batch_tokens = 2048;
     int64_t cache_tokens = 128 * 1024;
     InFlight in_flight = InFlight::kKeep;  // for asynchronous runs when weights change
@@ -43,15 +44,15 @@ class RolloutLoop {
               TrajectorySink& sink, WeightsSource& weights, Metrics* metrics);
   ~RolloutLoop();
 
-  // Works until Stop. An error means that this worker cannot serve the run it was given (model folder
-  // unreadable, wrong tokenizer): it hands its leases back first.
+  // Works until Stop. An error means that this worker cannot serve the run it was given (model
+  // folder unreadable, wrong tokenizer): it hands its leases back first.
   absl::Status Run();
   // Finishes what is being generated when `drain`, else hands it back; then Run returns.
   void Stop(bool drain);
 
   // For people who want the engine directly (RolloutService). Both wait for the engine's thread.
-  // FAILED_PRECONDITION while no run is served or no weights have come; else as Engine::Submit and Score.
-  // `done` is called on the engine's thread once per completion.
+  // FAILED_PRECONDITION while no run is served or no weights have come; else as Engine::Submit and
+  // Score. `done` is called on the engine's thread once per completion.
   absl::Status Generate(GroupRequest request, const std::string& prompt_text,
                         std::function<void(v1::Completion)> done);
   absl::StatusOr<std::vector<float>> Score(const std::vector<int32_t>& tokens, float temperature,
@@ -99,15 +100,16 @@ class RolloutLoop {
   std::condition_variable wake_;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
   bool drain_ ABSL_GUARDED_BY(mu_) = false;
-  bool reassigned_ ABSL_GUARDED_BY(mu_) = false;   // the coordinator gave this worker another run, or none
+  bool reassigned_ ABSL_GUARDED_BY(mu_) =
+      false;  // the coordinator gave this worker another run, or none
   bool weights_arrived_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<v1::Lease> leased_ ABSL_GUARDED_BY(mu_);
-  int64_t sequences_ ABSL_GUARDED_BY(mu_) = 0;      // leased and not yet generated
-  int64_t version_ ABSL_GUARDED_BY(mu_) = -1;       // in the engine
-  int64_t judging_ ABSL_GUARDED_BY(mu_) = 0;        // groups generated and not yet committed
-  int64_t scoring_ ABSL_GUARDED_BY(mu_) = 0;        // completions whose verdict is on its way
+  int64_t sequences_ ABSL_GUARDED_BY(mu_) = 0;  // leased and not yet generated
+  int64_t version_ ABSL_GUARDED_BY(mu_) = -1;   // in the engine
+  int64_t judging_ ABSL_GUARDED_BY(mu_) = 0;    // groups generated and not yet committed
+  int64_t scoring_ ABSL_GUARDED_BY(mu_) = 0;    // completions whose verdict is on its way
   std::deque<std::function<void(Assignment*)>> visits_ ABSL_GUARDED_BY(mu_);
-  bool visitable_ ABSL_GUARDED_BY(mu_) = false;     // Run is going on
+  bool visitable_ ABSL_GUARDED_BY(mu_) = false;  // Run is going on
   Stats stats_ ABSL_GUARDED_BY(mu_);
   Queue<v1::CommitGroupRequest> commits_;
   std::atomic<int64_t> request_ids_{0};

@@ -10,8 +10,8 @@
 
 namespace hone {
 
-// Commits steps in order in the background, so that a step's publishing, or the next supervised step, does not wait for
-// the coordinator's disk. Thread-safe.
+// Commits steps in order in the background, so that a step's publishing, or the next supervised
+// step, does not wait for the coordinator's disk. Thread-safe.
 class StepLog {
  public:
   // `source` must outlive this.
@@ -20,7 +20,8 @@ class StepLog {
   ~StepLog();
 
   void Add(v1::CommitStepRequest request);
-  // Waits until all are committed. The first error, if there was one, for good: what came after it was not sent.
+  // Waits until all are committed. The first error, if there was one, for good: what came after it
+  // was not sent.
   absl::Status Flush();
   // What the coordinator answered last.
   v1::RunState state() const;

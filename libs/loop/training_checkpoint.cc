@@ -58,9 +58,9 @@ absl::Status WriteWeights(FolderWriter& folder, const std::string& model_folder,
     HONE_RETURN_IF_ERROR(writer->Write(spec.name, s.arena->View(*s.parameter).data, bytes));
   }
   std::error_code error;
-  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json",
-                           "tokenizer_config.json", "special_tokens_map.json",
-                           "chat_template.jinja"}) {
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+        "special_tokens_map.json", "chat_template.jinja"}) {
     const std::string from = absl::StrCat(model_folder, "/", name);
     if (std::filesystem::exists(from, error)) HONE_RETURN_IF_ERROR(writer->CopyFile(name, from));
   }

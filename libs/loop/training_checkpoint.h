@@ -17,15 +17,16 @@ struct Position {
   int64_t step = 0;        // global
 };
 
-// Writes <dir>/step-<step>/: weights in Hugging Face layout with the model folder's own files beside them, and the
-// training state (moments, masters, reference, position). It appears whole or not at all; then all but the newest
-// `keep` are removed. Returns the path.
+// Writes <dir>/step-<step>/: weights in Hugging Face layout with the model folder's own files
+// beside them, and the training state (moments, masters, reference, position). It appears whole or
+// not at all; then all but the newest `keep` are removed. Returns the path.
 absl::StatusOr<std::string> SaveCheckpoint(const std::string& dir, int keep,
                                            const std::string& model_folder,
                                            const Transformer& transformer, Trainer& trainer,
                                            const Position& position);
 
-// Restores a trainer to the bit. DATA_LOSS names a damaged file; INVALID_ARGUMENT a checkpoint of another model.
+// Restores a trainer to the bit. DATA_LOSS names a damaged file; INVALID_ARGUMENT a checkpoint of
+// another model.
 absl::StatusOr<Position> LoadCheckpoint(const std::string& path, const Transformer& transformer,
                                         Trainer& trainer);
 

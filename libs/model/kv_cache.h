@@ -31,7 +31,7 @@ class KvCache {
   int64_t rows_;
   int64_t width_;
   DType dtype_;
-  Buffer buffer_;
+  Memory buffer_;
 };
 
 }  // namespace hone

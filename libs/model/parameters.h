@@ -100,7 +100,7 @@ class ParameterArena {
 
  private:
   DType dtype_;
-  Buffer buffer_;
+  Memory buffer_;
   int64_t size_;
 };
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
-#include "libs/reward/write_file.h"
 #include "nlohmann/json.hpp"
 #include "xxhash.h"
 
@@ -150,6 +150,7 @@ absl::Status WriteCountdownData(const std::string& folder, const CountdownDataOp
           file.name, " has ", file.count, " prompts, expected ",
           file.distinct ? absl::StrCat("0 to ", kMostHeldOut, " different ones") : "0 or more"));
 
+  HONE_RETURN_IF_ERROR(MakeDirectories(folder));
   uint32_t stream = 0;
   for (const File& file : files) {
     CountdownGenerator generator(options.seed, stream++);
@@ -163,7 +164,7 @@ absl::Status WriteCountdownData(const std::string& folder, const CountdownDataOp
       absl::StrAppend(&text, CountdownLine(absl::StrCat(file.name, "-", i), instance, response),
                       "\n");
     }
-    HONE_RETURN_IF_ERROR(WriteFile(folder, absl::StrCat(file.name, ".jsonl"), text));
+    HONE_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(folder, "/", file.name, ".jsonl"), text));
   }
   return absl::OkStatus();
 }

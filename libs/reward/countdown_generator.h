@@ -66,7 +66,7 @@ struct CountdownDataOptions {
 };
 
 // Writes the four files into `folder`, which is made if it is not there. INVALID_ARGUMENT for
-// counts out of range; UNAVAILABLE, naming the file, when it cannot be written.
+// counts out of range. Files appear whole or not at all; other errors name the file that failed.
 absl::Status WriteCountdownData(const std::string& folder, const CountdownDataOptions& options);
 
 }  // namespace hone

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
-#include "libs/reward/write_file.h"
 #include "nlohmann/json.hpp"
 
 namespace hone {
@@ -109,8 +109,9 @@ Json Config() {
 }  // namespace
 
 absl::Status WriteDemoModel(const std::string& folder) {
-  HONE_RETURN_IF_ERROR(WriteFile(folder, "config.json", Config().dump(2) + "\n"));
-  return WriteFile(folder, "tokenizer.json", Tokenizer().dump(2) + "\n");
+  HONE_RETURN_IF_ERROR(MakeDirectories(folder));
+  HONE_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", Config().dump(2) + "\n"));
+  return WriteFileAtomically(folder + "/tokenizer.json", Tokenizer().dump(2) + "\n");
 }
 
 }  // namespace hone

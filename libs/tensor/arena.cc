@@ -49,11 +49,11 @@ int64_t Arena::capacity() const {
   return total;
 }
 
-void Buffer::Free::operator()(void* p) const {
+void Memory::Free::operator()(void* p) const {
   std::free(p);
 }
 
-Buffer::Buffer(int64_t bytes) : data_(AlignedAlloc(bytes)), bytes_(bytes) {
+Memory::Memory(int64_t bytes) : data_(AlignedAlloc(bytes)), bytes_(bytes) {
   std::memset(data_.get(), 0, static_cast<size_t>(bytes));
 }
 

@@ -50,10 +50,10 @@ class Arena {
 };
 
 // Zero-initialized memory of fixed size, 64-byte aligned: parameters, gradients, caches.
-class Buffer {
+class Memory {
  public:
-  Buffer() = default;
-  explicit Buffer(int64_t bytes);
+  Memory() = default;
+  explicit Memory(int64_t bytes);
   void* data() const { return data_.get(); }
   int64_t bytes() const { return bytes_; }
 

@@ -13,9 +13,11 @@ namespace hone {
 // The learner's newest snapshot, and those who wait for the next one. Thread-safe.
 class Publisher {
  public:
-  // Replaces the newest snapshot. A lower version of the same run is ignored: workers never go back.
+  // Replaces the newest snapshot. A lower version of the same run is ignored: workers never go
+  // back.
   void Publish(std::shared_ptr<const Snapshot> snapshot);
-  // Waits for a snapshot of `run_id` above `have_version`; null at the deadline, or when Close was called.
+  // Waits for a snapshot of `run_id` above `have_version`; null at the deadline, or when Close was
+  // called.
   std::shared_ptr<const Snapshot> WaitFor(const std::string& run_id, int64_t have_version,
                                           TimePoint deadline);
   std::shared_ptr<const Snapshot> newest() const;

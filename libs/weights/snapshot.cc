@@ -16,8 +16,7 @@ std::shared_ptr<const Snapshot> Snapshot::Take(const std::string& run_id, int64_
   m.set_version(version);
   m.set_base_version(-1);
   m.set_encoding(v1::ENCODING_FULL);
-  snapshot->data_.reserve(
-      static_cast<size_t>(weights.parameters.bytes() + weights.biases.bytes()));
+  snapshot->data_.reserve(static_cast<size_t>(weights.parameters.bytes() + weights.biases.bytes()));
   std::vector<uint64_t> checksums;
   const auto add = [&](const std::vector<Parameter>& parameters, const ParameterArena& arena) {
     for (const Parameter& p : parameters) {

@@ -9,8 +9,9 @@
 
 namespace hone {
 
-// The weights of one version, frozen for sending: a manifest and the bytes of its tensors, parameters first, then
-// routing biases. Immutable, so that any number of subscribers read it while training goes on.
+// The weights of one version, frozen for sending: a manifest and the bytes of its tensors,
+// parameters first, then routing biases. Immutable, so that any number of subscribers read it while
+// training goes on.
 class Snapshot {
  public:
   // Copies the weights and computes their checksums.
@@ -23,8 +24,9 @@ class Snapshot {
 
   static constexpr int64_t kMaxChunkBytes = int64_t{2} << 20;
 
-  // Calls send(chunk) for every chunk of at most kMaxChunkBytes, in order, until it returns false. Small tensors
-  // travel together: a chunk covers a range of the concatenation of all tensors. True if all were sent.
+  // Calls send(chunk) for every chunk of at most kMaxChunkBytes, in order, until it returns false.
+  // Small tensors travel together: a chunk covers a range of the concatenation of all tensors. True
+  // if all were sent.
   template <typename Send>
   bool ForEachChunk(Send send) const {
     for (int64_t begin = 0; begin < bytes(); begin += kMaxChunkBytes)

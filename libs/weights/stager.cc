@@ -28,8 +28,8 @@ absl::Status Stager::Check(const v1::Manifest& m) const {
         absl::StrCat("weights have ", m.tensors_size(), " tensors; this model has ", count));
   for (size_t i = 0; i < count; ++i) {
     const bool bias = i >= layout_.parameters().size();
-    const Parameter& p = bias ? layout_.biases()[i - layout_.parameters().size()]
-                              : layout_.parameters()[i];
+    const Parameter& p =
+        bias ? layout_.biases()[i - layout_.parameters().size()] : layout_.parameters()[i];
     const DType dtype = bias ? DType::kF32 : dtype_;
     const v1::TensorEntry& t = m.tensors(static_cast<int>(i));
     if (t.name() != p.name || t.dtype() != (dtype == DType::kF32 ? "F32" : "BF16") ||

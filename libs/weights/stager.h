@@ -10,19 +10,19 @@
 
 namespace hone {
 
-// Receives one version after another beside the weights in use: nothing is visible until the last byte has come and
-// every checksum agrees. Versions never go back. Not thread-safe.
+// Receives one version after another beside the weights in use: nothing is visible until the last
+// byte has come and every checksum agrees. Versions never go back. Not thread-safe.
 class Stager {
  public:
   // `layout` must outlive this.
   Stager(std::string run_id, const ParameterLayout& layout, DType dtype, int64_t have_version = -1);
 
-  // A new transfer; an unfinished one is forgotten. INVALID_ARGUMENT: another run, or tensors that are not those of
-  // the layout (name, dtype or shape). FAILED_PRECONDITION: a version that is not above the last one.
-  // UNIMPLEMENTED: an encoding other than FULL.
+  // A new transfer; an unfinished one is forgotten. INVALID_ARGUMENT: another run, or tensors that
+  // are not those of the layout (name, dtype or shape). FAILED_PRECONDITION: a version that is not
+  // above the last one. UNIMPLEMENTED: an encoding other than FULL.
   absl::Status Begin(const v1::Manifest& manifest);
-  // The next chunk. DATA_LOSS: a wrong checksum, of the chunk or (with the last one) of a tensor, which is named.
-  // INVALID_ARGUMENT: another version, a gap, too many bytes.
+  // The next chunk. DATA_LOSS: a wrong checksum, of the chunk or (with the last one) of a tensor,
+  // which is named. INVALID_ARGUMENT: another version, a gap, too many bytes.
   absl::Status Add(const v1::Chunk& chunk);
   // The complete weights, once; null until then.
   std::shared_ptr<Weights> Take();

@@ -1,4 +1,5 @@
-// hone-learner: trains the runs that the coordinator gives it and serves their weights. See README.md.
+// hone-learner: trains the runs that the coordinator gives it and serves their weights. See
+// README.md.
 
 #include <algorithm>
 #include <atomic>
@@ -56,12 +57,11 @@ absl::Status Run(const Flags& flags) {
                           ? flags.threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   Metrics metrics;
-  HONE_ASSIGN_OR_RETURN(auto admin,
-                        AdminServer::Start({.listen = flags.admin,
-                                            .service = "learner",
-                                            .conditions = {"serving"},
-                                            .alive = nullptr},
-                                           metrics));
+  HONE_ASSIGN_OR_RETURN(auto admin, AdminServer::Start({.listen = flags.admin,
+                                                        .service = "learner",
+                                                        .conditions = {"serving"},
+                                                        .alive = nullptr},
+                                                       metrics));
   HONE_ASSIGN_OR_RETURN(const auto coordinator,
                         CoordinatorClient::Create(flags.coordinator, flags.client_tls,
                                                   [&] { return stopping.load(); }));

@@ -12,9 +12,9 @@ WeightsService::WeightsService(Publisher& publisher, Metrics* metrics) : publish
   if (metrics == nullptr) return;
   bytes_ = metrics->AddCounter("hone_learner_weights_bytes_total", "Bytes of weights sent.");
   subscribers_ = metrics->AddGauge("hone_learner_weights_subscribers", "Open subscriptions.");
-  send_seconds_ = metrics->AddHistogram("hone_learner_weights_send_seconds",
-                                        "Sending one version to one worker.",
-                                        ExponentialBuckets(0.001, 4, 9));
+  send_seconds_ =
+      metrics->AddHistogram("hone_learner_weights_send_seconds",
+                            "Sending one version to one worker.", ExponentialBuckets(0.001, 4, 9));
 }
 
 grpc::Status WeightsService::Subscribe(grpc::ServerContext* context,

@@ -6,8 +6,8 @@
 
 namespace hone {
 
-// proto/hone/v1/weights.proto over a Publisher, which must outlive it. One thread per subscriber: there are as many as
-// rollout workers. Close the publisher before the server shuts down.
+// proto/hone/v1/weights.proto over a Publisher, which must outlive it. One thread per subscriber:
+// there are as many as rollout workers. Close the publisher before the server shuts down.
 class WeightsService final : public v1::WeightsService::Service {
  public:
   // `metrics` may be null, else outlives this.

@@ -50,12 +50,11 @@ absl::Status Run(Flags flags) {
                          : flags.in_flight == "abort"   ? InFlight::kAbort
                                                         : InFlight::kKeep;
   Metrics metrics;
-  HONE_ASSIGN_OR_RETURN(auto admin,
-                        AdminServer::Start({.listen = flags.admin,
-                                            .service = "rollout",
-                                            .conditions = {"serving"},
-                                            .alive = nullptr},
-                                           metrics));
+  HONE_ASSIGN_OR_RETURN(auto admin, AdminServer::Start({.listen = flags.admin,
+                                                        .service = "rollout",
+                                                        .conditions = {"serving"},
+                                                        .alive = nullptr},
+                                                       metrics));
   HONE_ASSIGN_OR_RETURN(const auto coordinator,
                         CoordinatorClient::Create(flags.coordinator, flags.client_tls,
                                                   [&] { return stopping.load(); }));

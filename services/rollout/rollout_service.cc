@@ -12,20 +12,18 @@ grpc::Status RolloutService::Generate(grpc::ServerContext* context,
                                       const v1::GenerateRequest* request,
                                       grpc::ServerWriter<v1::GenerateResponse>* writer) {
   const int samples = request->samples() > 0 ? request->samples() : 1;
-  if (samples > 1024)
-    return rpc::ToGrpc(absl::InvalidArgumentError("samples is above 1024"));
-  GroupRequest group{.prompt = {request->prompt_token_ids().begin(),
-                                request->prompt_token_ids().end()},
-                     .group_size = samples,
-                     .sampling = request->sampling(),
-                     .seed = request->seed()};
+  if (samples > 1024) return rpc::ToGrpc(absl::InvalidArgumentError("samples is above 1024"));
+  GroupRequest group{
+      .prompt = {request->prompt_token_ids().begin(), request->prompt_token_ids().end()},
+      .group_size = samples,
+      .sampling = request->sampling(),
+      .seed = request->seed()};
   // Outlives this call: the engine's thread may still deliver after a client went away.
   const auto finished =
       std::make_shared<Queue<v1::Completion>>("completions", static_cast<size_t>(samples));
-  const absl::Status status =
-      loop_.Generate(std::move(group), request->prompt(), [finished](v1::Completion completion) {
-        finished->TryPush(std::move(completion));
-      });
+  const absl::Status status = loop_.Generate(
+      std::move(group), request->prompt(),
+      [finished](v1::Completion completion) { finished->TryPush(std::move(completion)); });
   if (!status.ok()) return rpc::ToGrpc(status);
   for (int sent = 0; sent < samples;) {
     auto completion =

@@ -1,5 +1,5 @@
-// The promise: a token's logprob has the same bits in the engine, whatever else it was doing, in Score() and in the
-// learner's forward pass.
+// The promise: a token's logprob has the same bits in the engine, whatever else it was doing, in
+// Score() and in the learner's forward pass.
 
 #include <algorithm>
 

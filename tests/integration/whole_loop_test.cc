@@ -1,0 +1,205 @@
+// The whole system in one process: prompts in, groups generated, scored, stored, trained on,
+// weights back.
+
+#include <fstream>
+#include <iterator>
+
+#include "libs/config/run_file.h"
+#include "libs/loop/learner_loop.h"
+#include "libs/loop/rollout_loop.h"
+#include "libs/reward/countdown_generator.h"
+#include "libs/reward/demo_model.h"
+#include "tests/testing/in_process_cluster.h"
+
+namespace hone {
+namespace {
+
+using testing::LocalCoordinator;
+using testing::LocalVerdicts;
+using testing::LocalWeights;
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Worker {
+  Worker(LocalCoordinator& coordinator, LocalVerdicts& verdicts, LocalWeights& weights,
+         const RolloutLoop::Options& options)
+      : source(weights), loop(options, coordinator, verdicts, coordinator, source, nullptr) {
+    thread = std::thread([this] { status = loop.Run(); });
+  }
+  LocalWeights::Source source;
+  RolloutLoop loop;
+  absl::Status status;
+  std::thread thread;
+};
+
+struct Setup {
+  int workers = 1;
+  int threads = 1;
+  int64_t max_batch_tokens = 2048;
+  bool interrupt = false;  // the learner is replaced in the middle of the run
+  std::vector<std::string> overrides;
+};
+
+struct Outcome {
+  v1::Run run;
+  std::string weights;  // bytes of the last checkpoint's model.safetensors
+  std::vector<v1::StepMetrics> steps;
+  std::vector<v1::Evaluation> evaluations;
+  std::map<v1::IssueState, int> issues;
+};
+
+Outcome RunDemo(const Setup& setup) {
+  testing::TempDir dir;
+  REQUIRE_OK(WriteCountdownData(
+      dir.path(), {.seed = 3, .demonstrations = 3000, .prompts = 40, .validation = 8, .test = 8}));
+  REQUIRE_OK(WriteDemoModel(dir.path() + "/model"));
+  auto buffer = Buffer::Open({.path = dir.path() + "/coordinator", .fsync = false});
+  REQUIRE_OK(buffer);
+  for (const char* name : {"sft", "rl", "validation", "test"}) {
+    const std::string id = std::string("countdown-") + name;
+    REQUIRE_OK((*buffer)->CreatePromptSet(id));
+    REQUIRE_OK((*buffer)->AppendPrompts(id, 0, ReadAll(dir.path() + "/" + name + ".jsonl")));
+    v1::SealPromptSetRequest seal;
+    seal.set_id(id);
+    REQUIRE_OK((*buffer)->SealPromptSet(seal));
+  }
+  std::vector<std::string> overrides = {
+      "model.path=" + dir.path() + "/model",
+      "checkpoint.path=" + dir.path() + "/checkpoints",
+      "checkpoint.every_steps=37",
+      "stages.0.sft.steps=110",
+      "stages.0.sft.batch_size=32",
+      "stages.0.sft.gate.min_pass_at_1=0",
+      "stages.1.grpo.steps=5",
+      "stages.1.grpo.prompts_per_step=4",
+      "stages.1.grpo.group_size=8",
+      "stages.1.grpo.updates_per_step=1",  // parity is then measured on every token
+      "stages.1.grpo.drop_zero_variance=false",
+      "stages.1.grpo.sampling.max_new_tokens=60",
+      "stages.1.grpo.kl.monitor_every=2",
+      "evaluations.0.samples=2",
+      "evaluations.0.every_steps=3",
+      "evaluations.1.samples=2"};
+  overrides.insert(overrides.end(), setup.overrides.begin(), setup.overrides.end());
+  const auto spec = LoadRunSpec(std::string(HONE_EXAMPLES_DIR) + "/countdown.yaml", overrides);
+  REQUIRE_OK(spec);
+  v1::CreateRunRequest create;
+  create.set_run_id("demo");
+  *create.mutable_spec() = *spec;
+  REQUIRE_OK((*buffer)->CreateRun(create));
+
+  LocalCoordinator coordinator(**buffer);
+  LocalVerdicts verdicts;
+  LocalWeights weights;
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (int i = 0; i < setup.workers; ++i)
+    workers.push_back(
+        std::make_unique<Worker>(coordinator, verdicts, weights,
+                                 RolloutLoop::Options{.worker_id = "rollout-" + std::to_string(i),
+                                                      .incarnation = 1,
+                                                      .threads = setup.threads,
+                                                      .max_batch_tokens = setup.max_batch_tokens}));
+  LearnerLoop::Options options{.learner_id = "learner",
+                               .incarnation = 1,
+                               .weights_address = "here",
+                               .threads = setup.threads,
+                               .once = true};
+  if (setup.interrupt) {
+    LearnerLoop first(options, coordinator, weights, nullptr);
+    std::thread thread([&] { CHECK_OK(first.Run()); });
+    while ((*buffer)->GetRun("demo")->step() < 113)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    first.Stop();
+    thread.join();
+    options.incarnation = 2;
+  }
+  LearnerLoop learner(options, coordinator, weights, nullptr);
+  (void)learner.Run();  // the run's state tells how it went
+  coordinator.Stop();
+  for (const auto& worker : workers) {
+    worker->loop.Stop(/*drain=*/false);
+    worker->thread.join();
+    CHECK_OK(worker->status);
+  }
+
+  Outcome out;
+  out.run = *(*buffer)->GetRun("demo");
+  out.weights = ReadAll(out.run.checkpoint_path() + "/hf/model.safetensors");
+  v1::ListStepMetricsRequest list;
+  list.set_run_id("demo");
+  list.set_page_size(1000);
+  const auto steps = (*buffer)->ListStepMetrics(list);
+  REQUIRE_OK(steps);
+  out.steps.assign(steps->steps().begin(), steps->steps().end());
+  v1::ListEvaluationsRequest evaluations;
+  evaluations.set_run_id("demo");
+  const auto listed = (*buffer)->ListEvaluations(evaluations);
+  REQUIRE_OK(listed);
+  out.evaluations.assign(listed->evaluations().begin(), listed->evaluations().end());
+  v1::ListIssuesRequest issues;
+  issues.set_run_id("demo");
+  issues.set_stage("grpo");
+  issues.set_page_size(1000);
+  const auto all = (*buffer)->ListIssues(issues);
+  REQUIRE_OK(all);
+  for (const v1::Issue& issue : all->issues()) ++out.issues[issue.state()];
+  return out;
+}
+
+TEST_CASE("a run goes through its stages, and how it was worked on leaves no trace in its weights",
+          "[integration]") {
+  static const Outcome base = RunDemo({});
+  REQUIRE(base.run.state() == v1::RUN_STATE_SUCCEEDED);
+  REQUIRE(base.run.step() == 115);
+  REQUIRE_FALSE(base.weights.empty());
+  REQUIRE(base.steps.size() == 115);
+  CHECK(base.steps[109].values().at("loss") < base.steps[0].values().at("loss"));
+  double signal = 0;
+  for (size_t i = 110; i < 115; ++i) {
+    INFO("grpo step " << i - 109);
+    const auto& values = base.steps[i].values();
+    CHECK(values.at("logprob_abs_diff_max") == 0);  // every token of every batch
+    CHECK(values.at("completions") == 32);
+    signal += values.at("reward_group_std");
+    CHECK(values.at("unscored_fraction") == 0);
+  }
+  CHECK(signal > 0);  // the updates were made of something
+  CHECK(base.issues.size() == 1);
+  CHECK(base.issues.at(v1::ISSUE_STATE_COVERED) == 20);  // each prompt trained on once
+  CHECK(base.evaluations.size() >= 5);
+  for (const v1::Evaluation& e : base.evaluations) {
+    CHECK(e.done());
+    CHECK(e.prompts() == 8);
+    CHECK(e.unscored() == 0);
+  }
+
+  SECTION("two workers, two threads, small batches") {
+    CHECK(RunDemo({.workers = 2, .threads = 2, .max_batch_tokens = 40}).weights == base.weights);
+  }
+  SECTION("another learner takes over") {
+    CHECK(RunDemo({.interrupt = true}).weights == base.weights);
+  }
+  SECTION("another seed makes another model") {
+    CHECK(RunDemo({.overrides = {"seed=2"}}).weights != base.weights);
+  }
+}
+
+TEST_CASE("an asynchronous run with bounded staleness ends, and says how stale it was",
+          "[integration]") {
+  const Outcome out = RunDemo({.workers = 2, .overrides = {"stages.1.grpo.max_staleness=2"}});
+  REQUIRE(out.run.state() == v1::RUN_STATE_SUCCEEDED);
+  for (size_t i = 110; i < out.steps.size(); ++i)
+    CHECK(out.steps[i].values().at("staleness_mean") <= 2);
+}
+
+TEST_CASE("a stage that misses its gate fails the run with the reason", "[integration]") {
+  const Outcome out = RunDemo({.overrides = {"stages.0.sft.gate.min_pass_at_1=0.99"}});
+  CHECK(out.run.state() == v1::RUN_STATE_FAILED);
+  CHECK(out.run.message().find("did not pass its gate") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace hone
