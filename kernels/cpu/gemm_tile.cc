@@ -178,7 +178,7 @@ void RunTiles(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, 
 // Long sums: blocks of kDeep terms, both sides packed, with the sums of a block of the result
 // waiting in memory. An f32 that is stored and loaded again is the same f32, so the result has the
 // bits of one long loop.
-constexpr int64_t kDeep = 256, kDeepRows = 12 * kTileRows, kDeepCols = 256;
+constexpr int64_t kDeep = 256, kDeepRows = 24 * kTileRows, kDeepCols = 256;
 constexpr int64_t kDeepMemory = kDeep * kDeepCols + kDeepRows * kDeepCols + kDeep * kDeepRows;
 
 bool IsDeep(const Product& p, int64_t rows) {
