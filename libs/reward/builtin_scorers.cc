@@ -1,4 +1,5 @@
 #include "libs/base/check.h"
+#include "libs/reward/contains.h"
 #include "libs/reward/countdown.h"
 #include "libs/reward/format.h"
 #include "libs/reward/math/scorer.h"
@@ -13,6 +14,7 @@ const Registry& BuiltinScorers() {
       absl::Status status = r->Register(std::move(info), std::move(factory));
       HONE_CHECK(status.ok()) << status.ToString();
     };
+    add({"contains", "the completion contains a given text", "1"}, MakeContainsScorer);
     add({"countdown", "an expression of exactly the given numbers that reaches the target", "1"},
         MakeCountdownScorer);
     add({"format", "thoughts and answer stand in their tags", "1"}, MakeFormatScorer);

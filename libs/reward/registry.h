@@ -48,7 +48,7 @@ class Registry {
   std::map<std::string, Entry> entries_;
 };
 
-// `countdown`, `format` and `math`.
+// `contains`, `countdown`, `format` and `math`.
 const Registry& BuiltinScorers();
 
 }  // namespace hone

@@ -3,7 +3,8 @@
 namespace hone::testing {
 namespace {
 
-TEST_CASE("A restarted learner pulls the same groups again and its steps are compared", "[buffer]") {
+TEST_CASE("A restarted learner pulls the same groups again and its steps are compared",
+          "[buffer]") {
   World w;
   w.Begin();
   std::vector<std::string> first;
