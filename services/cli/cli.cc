@@ -143,7 +143,9 @@ int Main(const std::vector<std::string>& arguments, Output& output) {
   AddPromptsCommands(app, context);
   AddRunCommands(app, context);
   AddSamplesCommand(app, context);
+  AddReportCommand(app, context);
   AddScoreCommand(app, context);
+  AddEvalCommand(app, context);
   AddStatusCommand(app, context);
   AddConfigCommands(app, context);
   AddCommand(app, context, "version", "which build this is", ShowVersion);

@@ -70,9 +70,11 @@ CLI::App* AddCommand(CLI::App& parent, Context& context, const std::string& name
 // The commands, one function per file of commands/.
 void AddConfigCommands(CLI::App& app, Context& context);
 void AddDemoDataCommand(CLI::App& app, Context& context);
+void AddEvalCommand(CLI::App& app, Context& context);
 void AddPromptsCommands(CLI::App& app, Context& context);
 void AddRunCommands(CLI::App& app, Context& context);
-void AddRunHistoryCommands(CLI::App& run, Context& context);   // metrics, issues
+void AddRunHistoryCommands(CLI::App& run, Context& context);  // metrics, issues
+void AddReportCommand(CLI::App& app, Context& context);
 void AddRewardOptions(CLI::App& command, RewardFlags& flags);  // --scorer, --reward-of
 void AddSamplesCommand(CLI::App& app, Context& context);
 void AddScoreCommand(CLI::App& app, Context& context);

@@ -93,13 +93,13 @@ void Show(Output& output, const Sample& s) {
   const v1::Completion& c = *s.completion;
   const v1::Verdict& v = c.verdict();
   const std::string outcome = EnumName(v1::Outcome_descriptor(), v.outcome());
-  output.Line(
-      absl::StrCat("== prompt ", Printable(g.prompt_id()), "  sample ", c.sample_index(), "  ",
-                   v.outcome() == v1::OUTCOME_SCORED ? absl::StrCat("reward ", Number(v.score()))
-                                                     : absl::StrCat("no reward: ", outcome),
-                   v.correct() ? "  correct" : "", "  ", c.token_ids_size(), " tokens, ",
-                   EnumName(v1::FinishReason_descriptor(), c.finish_reason()), "  ", g.stage(),
-                   " issue ", g.issue(), "  weights ", g.weights_version()));
+  output.Line(absl::StrCat(
+      "== prompt ", Printable(g.prompt_id()), "  sample ", c.sample_index(), "  ",
+      v.outcome() == v1::OUTCOME_SCORED ? absl::StrCat("reward ", Number(v.score()))
+                                        : absl::StrCat("no reward: ", outcome),
+      v.correct() ? "  correct" : "", "  ", c.token_ids_size(), " tokens, ",
+      EnumName(v1::FinishReason_descriptor(), c.finish_reason()), "  ", g.stage(),
+      g.stage().empty() ? "issue " : " issue ", g.issue(), "  weights ", g.weights_version()));
   output.Line(absl::StrCat("  prompt\n", Indented(g.prompt_text())));
   output.Line(absl::StrCat("  completion\n", Indented(c.text())));
   for (const v1::ScorePart& p : v.parts()) {

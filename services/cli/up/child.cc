@@ -1,11 +1,7 @@
 #include "services/cli/up/child.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,55 +11,14 @@
 #include <cstring>
 #include <deque>
 #include <fstream>
+#include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/file.h"
+#include "services/cli/http.h"
 
 namespace hone::cli {
-namespace {
-
-// IPv4 host:port; services started here listen on the loopback.
-bool ToAddress(const std::string& address, sockaddr_in* out) {
-  const size_t colon = address.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port))
-    return false;
-  *out = {};
-  out->sin_family = AF_INET;
-  out->sin_port = htons(static_cast<uint16_t>(port));
-  return inet_pton(AF_INET, address.substr(0, colon).c_str(), &out->sin_addr) == 1;
-}
-
-// The status code of GET `path`, or 0.
-int HttpGet(const std::string& address, const std::string& path) {
-  sockaddr_in to;
-  if (!ToAddress(address, &to)) return 0;
-  const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return 0;
-  const timeval limit{.tv_sec = 0, .tv_usec = 200'000};
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) return 0;
-  const std::string request =
-      absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\nConnection: close\r\n\r\n");
-  if (send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(request.size()))
-    return 0;
-  // "HTTP/1.1 200 OK": the first twelve bytes are all that matters.
-  std::string answer;
-  char buffer[64];
-  while (answer.size() < 12) {
-    const ssize_t n = recv(fd.get(), buffer, sizeof buffer, 0);
-    if (n <= 0) return 0;
-    answer.append(buffer, static_cast<size_t>(n));
-  }
-  int code = 0;
-  return absl::SimpleAtoi(answer.substr(9, 3), &code) ? code : 0;
-}
-
-}  // namespace
 
 Child::~Child() {
   if (pid_ == 0) return;
@@ -123,7 +78,9 @@ void Child::Signal(int signal) const {
 }
 
 bool Child::Ready() const {
-  return pid_ != 0 && HttpGet(plan_.admin, "/readyz") == 200;
+  if (pid_ == 0) return false;
+  const auto answer = HttpGet(plan_.admin, "/readyz", std::chrono::milliseconds(200));
+  return answer.ok() && answer->code == 200;
 }
 
 std::string Child::LastLines(int count) const {
@@ -137,18 +94,6 @@ std::string Child::LastLines(int count) const {
     if (static_cast<int>(lines.size()) > count) lines.pop_front();
   }
   return absl::StrJoin(lines, "\n");
-}
-
-absl::Status CheckPortFree(const std::string& address) {
-  sockaddr_in at;
-  if (!ToAddress(address, &at))
-    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\": expected IPv4:port"));
-  const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0)
-    return absl::OkStatus();
-  return ErrnoStatus(errno, "cannot listen on", address);
 }
 
 }  // namespace hone::cli

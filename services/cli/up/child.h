@@ -54,7 +54,4 @@ class Child {
   TimePoint started_;
 };
 
-// Whether anybody listens on host:port already: OK when the port is free.
-absl::Status CheckPortFree(const std::string& address);
-
 }  // namespace hone::cli

@@ -9,12 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
+#include "services/cli/http.h"
 
 namespace hone::cli {
 namespace {
-
-constexpr int kDefaultBasePort = 50051;
-constexpr int kDefaultAdminPort = 9101;
 
 absl::StatusOr<std::string> FindProgram(const std::string& service) {
   std::error_code error;
@@ -30,12 +28,17 @@ absl::StatusOr<std::string> FindProgram(const std::string& service) {
 
 }  // namespace
 
+int AdminPortOf(int base_port) {
+  constexpr int kDefaultBasePort = 50051;
+  constexpr int kDefaultAdminPort = 9101;
+  return base_port == kDefaultBasePort ? kDefaultAdminPort : base_port + 100;
+}
+
 absl::StatusOr<std::vector<ServicePlan>> PlanServices(const UpOptions& options) {
   const std::string dir = std::filesystem::absolute(options.dir).lexically_normal().string();
   HONE_RETURN_IF_ERROR(MakeDirectories(absl::StrCat(dir, "/logs")));
-  const int admin_port = options.admin_port > 0                  ? options.admin_port
-                         : options.base_port == kDefaultBasePort ? kDefaultAdminPort
-                                                                 : options.base_port + 100;
+  const int admin_port =
+      options.admin_port > 0 ? options.admin_port : AdminPortOf(options.base_port);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
   // The place of a service in both ranges of ports.

@@ -19,6 +19,9 @@ struct UpOptions {
   std::string fsync = "on";
 };
 
+// The first port of probes and metrics where none is given.
+int AdminPortOf(int base_port);
+
 // The services in the order in which they are to be started: who is asked comes before who asks.
 // Programs are taken from beside this one, or from where the build puts them. NOT_FOUND names the
 // one that is missing; ALREADY_EXISTS a port that is in use, and by which service it was wanted.
