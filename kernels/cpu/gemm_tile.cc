@@ -86,10 +86,6 @@ void RunTile(const Tile& t) {
   }
 }
 
-const float* Real(const void* p) {
-  return static_cast<const float*>(p);
-}
-
 using TileFunction = void (*)(const Tile&);
 
 template <int kRows, int kVecs>
@@ -112,11 +108,28 @@ constexpr TileTable<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11> kTiles;  // [rows - 1]
 constexpr TileTable<0, 1, 2, 3, 4, 5> kTiles;
 #endif
 
-// Columns [n0, n0 + cols) as rows of kTileCols floats, padded with zeros.
-void PackTransposed(const Product& p, int64_t n0, int64_t cols, float* out) {
-  for (int64_t j = 0; j < kTileCols; j += kLanes) {
-    const int64_t real = std::clamp<int64_t>(cols - j, 0, kLanes);
-    const float* b = Real(p.b) + (n0 + j) * p.ldb;
+const float* Real(const void* p) {
+  return static_cast<const float*>(p);
+}
+
+// Columns [n0, n1) in panels of kTileCols: k rows of one panel, padded with zeros, then the next
+// panel. Reads in the order in which the elements lie.
+void Pack(const Product& p, int64_t n0, int64_t n1, float* out) {
+  if (!p.b_transposed) {
+    for (int64_t l = 0; l < p.k; ++l)
+      for (int64_t n = n0; n < n1; n += kLanes) {
+        const float* b = Real(p.b) + l * p.ldb + n;
+        const int64_t at = n - n0, panel = at / kTileCols * kTileCols;
+        Store(out + panel * p.k + l * kTileCols + at - panel,
+              n + kLanes <= n1 ? Load(b) : Load(b, Part(n1 - n)));
+      }
+    return;
+  }
+  for (int64_t n = n0; n < n1; n += kLanes) {
+    const int64_t real = std::min<int64_t>(n1 - n, kLanes);
+    const int64_t at = n - n0, panel = at / kTileCols * kTileCols;
+    const float* b = Real(p.b) + n * p.ldb;
+    float* to = out + panel * p.k + at - panel;
     for (int64_t l = 0; l < p.k; l += kLanes) {
       const int64_t deep = std::min<int64_t>(p.k - l, kLanes);
       Vec r[kLanes];
@@ -128,17 +141,7 @@ void PackTransposed(const Product& p, int64_t n0, int64_t cols, float* out) {
           r[i] = i < real ? Load(b + i * p.ldb + l, part) : Zero();
       }
       Transpose16(r);
-      for (int64_t i = 0; i < deep; ++i) Store(out + (l + i) * kTileCols + j, r[i]);
-    }
-  }
-}
-
-void PackRows(const Product& p, int64_t n0, int64_t cols, float* out) {
-  for (int64_t l = 0; l < p.k; ++l) {
-    const float* b = Real(p.b) + l * p.ldb + n0;
-    for (int64_t j = 0; j < kTileCols; j += kLanes) {
-      const int64_t real = std::clamp<int64_t>(cols - j, 0, kLanes);
-      Store(out + l * kTileCols + j, real == kLanes ? Load(b + j) : Load(b + j, Part(real)));
+      for (int64_t i = 0; i < deep; ++i) Store(to + (l + i) * kTileCols, r[i]);
     }
   }
 }
@@ -172,16 +175,44 @@ void RunTiles(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, 
   }
 }
 
-// Sums over many rows of both operands (gradients of weights): blocks of kDeep terms, both sides
-// packed, with the sums of a block of the result waiting in memory. An f32 that is stored and
-// loaded again is the same f32, so the result has the bits of one long loop.
-constexpr int64_t kDeep = 256, kDeepRows = 12 * kTileRows, kDeepCols = 256;
-constexpr int64_t kDeepMemory = kDeep * kDeepCols + kDeepRows * kDeepCols + kDeep * kTileRows;
-// Rows of a and b that lie this far apart are worth gathering.
-constexpr int64_t kFar = 128;
+// Long sums: blocks of kDeep terms, both sides packed, with the sums of a block of the result
+// waiting in memory. An f32 that is stored and loaded again is the same f32, so the result has the
+// bits of one long loop.
+constexpr int64_t kDeep = 256, kDeepRows = 24 * kTileRows, kDeepCols = 256;
+constexpr int64_t kDeepMemory = kDeep * kDeepCols + kDeepRows * kDeepCols + kDeep * kDeepRows;
 
-bool IsDeep(const Product& p) {
-  return p.a_row == 1 && p.k > 2 * kDeep && std::max(p.a_col, p.ldb) > kFar;
+bool IsDeep(const Product& p, int64_t rows) {
+  // Gradients of weights walk down columns: rows of a and b that lie far apart are worth gathering.
+  constexpr int64_t kFar = 128;
+  if (p.a_row == 1) return p.k > 2 * kDeep && std::max(p.a_col, p.ldb) > kFar;
+  return p.k > 4 * kDeep && rows >= 4 * kTileRows;
+}
+
+// Rows [m0, m1) in panels of kTileRows: k columns of one panel, then the next panel.
+void PackRowsOfA(const Product& p, int64_t m0, int64_t m1, float* out) {
+  if (p.a_row == 1) {
+    for (int64_t l = 0; l < p.k; ++l)
+      for (int64_t m = m0; m < m1; m += kTileRows) {
+        const Part lanes(std::min<int64_t>(m1 - m, kTileRows));
+        Store(out + (m - m0) * p.k + l * kTileRows, Load(Real(p.a) + m + l * p.a_col, lanes),
+              lanes);
+      }
+    return;
+  }
+  for (int64_t m = m0; m < m1; m += kTileRows) {
+    const int64_t height = std::min<int64_t>(m1 - m, kTileRows);
+    const float* a = Real(p.a) + m * p.a_row;
+    const Part lanes(height);
+    float* to = out + (m - m0) * p.k;
+    for (int64_t l = 0; l < p.k; l += kLanes) {
+      const int64_t deep = std::min<int64_t>(p.k - l, kLanes);
+      Vec r[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i)
+        r[i] = i < height ? Load(a + i * p.a_row + l, Part(deep)) : Zero();
+      Transpose16(r);
+      for (int64_t i = 0; i < deep; ++i) Store(to + (l + i) * kTileRows, r[i], lanes);
+    }
+  }
 }
 
 void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, float* memory) {
@@ -192,23 +223,16 @@ void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n
   for (int64_t k0 = 0; k0 < p.k; k0 += kDeep) {
     Product part = p;
     part.k = std::min(kDeep, p.k - k0);
-    part.b = Real(p.b) + k0 * p.ldb;
-    for (int64_t n = n0; n < n1; n += kTileCols)
-      PackRows(part, n, std::min(kTileCols, n1 - n), pack_b + (n - n0) * part.k);
+    part.a = Real(p.a) + k0 * p.a_col;
+    part.b = Real(p.b) + k0 * (p.b_transposed ? 1 : p.ldb);
+    Pack(part, n0, n1, pack_b);
+    PackRowsOfA(part, m0, m1, pack_a);
     for (int64_t m = m0; m < m1; m += kTileRows) {
       const int64_t height = std::min<int64_t>(kTileRows, m1 - m);
-      const float* a = Real(p.a) + m + k0 * p.a_col;
-      if (height == kTileRows) {
-        for (int64_t l = 0; l < part.k; ++l)
-          std::memcpy(pack_a + l * kTileRows, a + l * p.a_col, kTileRows * sizeof(float));
-      } else {
-        for (int64_t l = 0; l < part.k; ++l)
-          for (int64_t i = 0; i < height; ++i) pack_a[l * kTileRows + i] = a[l * p.a_col + i];
-      }
       for (int64_t n = n0; n < n1; n += kTileCols) {
         const int64_t cols = std::min(kTileCols, n1 - n), at = (m * p.ldc + n) * size;
         float* sum = sums + (m - m0) * kDeepCols + n - n0;
-        const Tile t{.a = pack_a,
+        const Tile t{.a = pack_a + (m - m0) * part.k,
                      .a_row = 1,
                      .a_col = kTileRows,
                      .b = pack_b + (n - n0) * part.k,
@@ -232,7 +256,7 @@ void ComputeDeep(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n
 
 void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
   if (p.dtype == DType::kBF16) return ComputeBlockBF16(p, m0, m1, n0, n1);
-  if (IsDeep(p)) {
+  if (IsDeep(p, m1 - m0)) {
     float* memory = static_cast<float*>(Scratch(4 * kDeepMemory));
     for (int64_t m = m0; m < m1; m += kDeepRows)
       for (int64_t n = n0; n < n1; n += kDeepCols)
@@ -249,14 +273,7 @@ void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t 
   float* pack = static_cast<float*>(Scratch(4 * std::max<int64_t>(p.k, 1) * width));
   for (; n0 < n1; n0 += width) {
     const int64_t stop = std::min(n1, n0 + width);
-    for (int64_t n = n0; n < stop; n += kTileCols) {
-      float* out = pack + (n - n0) * p.k;
-      if (p.b_transposed) {
-        PackTransposed(p, n, std::min(kTileCols, stop - n), out);
-      } else {
-        PackRows(p, n, std::min(kTileCols, stop - n), out);
-      }
-    }
+    Pack(p, n0, stop, pack);
     RunTiles(p, m0, m1, n0, stop, pack);
   }
 }

@@ -60,7 +60,8 @@ absl::Status Buffer::Tick() {
 absl::Status Buffer::Settle(Topics* topics) {
   // A learner writes checkpoints and loads models between its calls, so that it gets more time.
   for (const std::string& id : learners_.TakeSilent(10 * silence_limit())) {
-    Log(LogLevel::kWarning, "learner is silent, its run may be acquired by others", {{"learner", id}});
+    Log(LogLevel::kWarning, "learner is silent, its run may be acquired by others",
+        {{"learner", id}});
     *topics |= kRuns;
   }
   const std::vector<std::string> silent = rollouts_.TakeSilent(silence_limit());
@@ -152,8 +153,9 @@ absl::Status Buffer::DeletePromptSet(const std::string& id) {
     if (Ended(run.run().state())) continue;
     for (const std::string& used : PromptSetsOf(run.run().spec()))
       if (used == id)
-        return absl::FailedPreconditionError(absl::StrCat(
-            "prompt set \"", id, "\" is used by run \"", run.run().id(), "\", which is unfinished"));
+        return absl::FailedPreconditionError(absl::StrCat("prompt set \"", id,
+                                                          "\" is used by run \"", run.run().id(),
+                                                          "\", which is unfinished"));
   }
   return sets_.Delete(id);
 }

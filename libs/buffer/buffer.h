@@ -1,8 +1,9 @@
 #pragma once
 
-// The coordinator's durable state: prompt sets, runs, leases, groups, batches, evaluations. One public call
-// per RPC of prompt.proto, run.proto and coordinator.proto, with the meaning and the errors written there;
-// nothing here waits and nothing here knows gRPC. README.md explains the states and the keys.
+// The coordinator's durable state: prompt sets, runs, leases, groups, batches, evaluations. One
+// public call per RPC of prompt.proto, run.proto and coordinator.proto, with the meaning and the
+// errors written there; nothing here waits and nothing here knows gRPC. README.md explains the
+// states and the keys.
 
 #include <atomic>
 #include <cstdint>
@@ -42,19 +43,21 @@ struct BufferOptions {
   const Clock* clock = &SystemClock::Get();
 };
 
-// Thread-safe. A call's changes are applied together or not at all, and survive the end of the process when
-// the call returns; an answer that promises durability is given after Sync or WhenSynced.
+// Thread-safe. A call's changes are applied together or not at all, and survive the end of the
+// process when the call returns; an answer that promises durability is given after Sync or
+// WhenSynced.
 class Buffer {
  public:
   static absl::StatusOr<std::unique_ptr<Buffer>> Open(const BufferOptions& options);
   ~Buffer();
 
-  // Called after changes, without locks held, possibly from several threads at once. Set it before use.
+  // Called after changes, without locks held, possibly from several threads at once. Set it before
+  // use.
   void OnChange(std::function<void(Topics)> changed) { changed_ = std::move(changed); }
   absl::Status Sync() { return store_->Sync(); }
   void WhenSynced(std::function<void(absl::Status)> done) { store_->WhenSynced(std::move(done)); }
-  // Returns the leases of silent workers and settles evaluations that nobody can finish. To be called about
-  // once a second.
+  // Returns the leases of silent workers and settles evaluations that nobody can finish. To be
+  // called about once a second.
   absl::Status Tick();
 
   // --- prompt sets ---
@@ -113,6 +116,8 @@ class Buffer {
     std::atomic<int64_t> dropped{0};
     std::atomic<int64_t> steps{0};
   };
+  // Not OK after a write failed: no other will succeed until the folder is opened again.
+  absl::Status health() const { return store_->health(); }
   const Counters& counters() const { return counters_; }
   Store::Stats disk() const { return store_->stats(); }
 
@@ -126,7 +131,12 @@ class Buffer {
 
   // Runs.
   absl::StatusOr<v1::StoredRun> LoadLiveRun(const std::string& run_id) const;
-  absl::StatusOr<v1::StoredRun> LoadRunOf(const std::string& run_id, uint64_t incarnation) const;
+  // For the learner's calls: ABORTED when `incarnation` is not the holder's (0: not checked), and
+  // the second one when the run has ended. A sign of life of the holder.
+  absl::StatusOr<v1::StoredRun> LoadRunOf(const std::string& run_id, uint64_t incarnation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<v1::StoredRun> LoadLiveRunOf(const std::string& run_id, uint64_t incarnation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status SetState(const std::string& run_id, v1::RunState from, v1::RunState to,
                         v1::Run* result);
   absl::Status EndRun(WriteBatch& batch, v1::StoredRun& run, v1::RunState state,
@@ -164,7 +174,8 @@ class Buffer {
                                const v1::EvaluationSpec& spec, int64_t step) const;
   absl::Status StartDue(WriteBatch& batch, const v1::StoredRun& run, const v1::StageSpec& stage,
                         int64_t stage_step, int64_t step) const;
-  // Closes `e` with the result of its committed prompts, and of `extra` if not null, which this batch commits.
+  // Closes `e` with the result of its committed prompts, and of `extra` if not null, which this
+  // batch commits.
   absl::Status Finish(WriteBatch& batch, const std::string& run_id, v1::Evaluation e,
                       const IssueQueue& queue, const v1::StoredIssue* extra,
                       const std::string& note) const;

@@ -14,8 +14,7 @@ namespace hone {
 absl::Status Buffer::StartEvaluation(WriteBatch& batch, const v1::StoredRun& run,
                                      const v1::EvaluationSpec& spec, int64_t step) const {
   const std::string& run_id = run.run().id();
-  HONE_ASSIGN_OR_RETURN(const bool there,
-                        store_->Has(keys::Evaluation(run_id, step, spec.name())));
+  HONE_ASSIGN_OR_RETURN(const bool there, store_->Has(keys::Evaluation(run_id, step, spec.name())));
   if (there) return absl::OkStatus();
   HONE_ASSIGN_OR_RETURN(const v1::PromptSet set, sets_.Get(spec.prompt_set()));
   v1::Evaluation e;
@@ -88,8 +87,7 @@ absl::Status Buffer::SettleEvaluations(const v1::StoredRun& run, Topics* topics)
     if (w.run_id == run_id) highest = std::max(highest, w.weights_version);
   const bool all_known = options_.clock->Now() - opened_ > silence_limit();
   for (const v1::Evaluation& e : open) {
-    HONE_ASSIGN_OR_RETURN(IssueQueue queue,
-                          IssueQueue::Load(*store_, EvaluationQueue(run_id, e)));
+    HONE_ASSIGN_OR_RETURN(IssueQueue queue, IssueQueue::Load(*store_, EvaluationQueue(run_id, e)));
     if (queue.count(v1::ISSUE_STATE_LEASED) > 0) continue;
     WriteBatch batch;
     const bool complete = queue.count(v1::ISSUE_STATE_READY) == 0 &&
@@ -97,7 +95,8 @@ absl::Status Buffer::SettleEvaluations(const v1::StoredRun& run, Topics* topics)
     if (complete) {  // the last prompt was dropped, not committed
       HONE_RETURN_IF_ERROR(Finish(batch, run_id, e, queue, nullptr, ""));
     } else {
-      // Weights never go back: once newer ones are out, only a worker that still has these serves them.
+      // Weights never go back: once newer ones are out, only a worker that still has these serves
+      // them.
       const bool servable =
           e.step() >= run.run().step() ||
           std::any_of(rollouts_.all().begin(), rollouts_.all().end(), [&](const auto& w) {
@@ -125,11 +124,11 @@ absl::Status Buffer::SettleEvaluations(const v1::StoredRun& run, Topics* topics)
 absl::StatusOr<v1::Evaluation> Buffer::Evaluate(const v1::EvaluateRequest& request) {
   Announce announce(*this);
   MutexLock lock(mu_);
-  HONE_ASSIGN_OR_RETURN(const v1::StoredRun run, LoadRun(*store_, request.run_id()));
+  HONE_ASSIGN_OR_RETURN(const v1::StoredRun run, LoadRunOf(request.run_id(), /*incarnation=*/0));
   const v1::EvaluationSpec* spec = FindEvaluation(run.run().spec(), request.name());
   if (spec == nullptr)
-    return absl::NotFoundError(absl::StrCat("run \"", request.run_id(), "\" has no evaluation \"",
-                                            request.name(), "\""));
+    return absl::NotFoundError(
+        absl::StrCat("run \"", request.run_id(), "\" has no evaluation \"", request.name(), "\""));
   v1::Evaluation e;
   int64_t step = request.step();
   while (true) {
@@ -151,9 +150,9 @@ absl::StatusOr<v1::Evaluation> Buffer::Evaluate(const v1::EvaluateRequest& reque
       return absl::FailedPreconditionError(
           absl::StrCat("run \"", run.run().id(), "\" has ended: nothing is evaluated any more"));
     if (step < 0 || step > run.run().step())
-      return absl::FailedPreconditionError(
-          absl::StrCat("evaluation \"", request.name(), "\" of step ", step,
-                       ": the newest step is ", run.run().step()));
+      return absl::FailedPreconditionError(absl::StrCat("evaluation \"", request.name(),
+                                                        "\" of step ", step,
+                                                        ": the newest step is ", run.run().step()));
     WriteBatch batch;
     HONE_RETURN_IF_ERROR(StartEvaluation(batch, run, *spec, step));
     HONE_RETURN_IF_ERROR(store_->Write(batch));

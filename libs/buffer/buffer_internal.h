@@ -6,7 +6,8 @@
 
 namespace hone {
 
-// Tells the topics when the call is over. Declared before the lock, so that the lock is gone by then.
+// Tells the topics when the call is over. Declared before the lock, so that the lock is gone by
+// then.
 struct Buffer::Announce {
   explicit Announce(const Buffer& b) : buffer(b) {}
   ~Announce() {

@@ -11,15 +11,22 @@
 
 namespace hone {
 
-absl::StatusOr<v1::StoredRun> Buffer::LoadRunOf(const std::string& run_id,
-                                                uint64_t incarnation) const {
+absl::StatusOr<v1::StoredRun> Buffer::LoadRunOf(const std::string& run_id, uint64_t incarnation) {
   HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRun(*store_, run_id));
   if (incarnation != 0 && incarnation != run.learner_incarnation())
-    return absl::AbortedError(absl::StrCat("run \"", run_id, "\" was acquired by learner \"",
-                                           run.learner_id(), "\" incarnation ",
-                                           run.learner_incarnation(), ", not by the caller's ",
-                                           incarnation));
+    return absl::AbortedError(absl::StrCat(
+        "run \"", run_id, "\" was acquired by learner \"", run.learner_id(), "\" incarnation ",
+        run.learner_incarnation(), ", not by the caller's ", incarnation));
+  learners_.Assume(run.learner_id());  // whatever it asks, it is alive
   return run;
+}
+
+absl::StatusOr<v1::StoredRun> Buffer::LoadLiveRunOf(const std::string& run_id,
+                                                    uint64_t incarnation) {
+  HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRunOf(run_id, incarnation));
+  if (!Ended(run.run().state())) return run;
+  return absl::AbortedError(
+      absl::StrCat("run \"", run_id, "\" has ended: ", ShortName(run.run().state())));
 }
 
 absl::StatusOr<v1::AcquireRunResponse> Buffer::AcquireRun(const v1::AcquireRunRequest& request) {
@@ -72,14 +79,13 @@ absl::StatusOr<v1::AcquireRunResponse> Buffer::AcquireRun(const v1::AcquireRunRe
 absl::Status Buffer::BeginStage(const v1::BeginStageRequest& request) {
   Announce announce(*this);
   MutexLock lock(mu_);
-  HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRunOf(request.run_id(), request.incarnation()));
-  HONE_RETURN_IF_ERROR(LoadLiveRun(request.run_id()).status());
+  HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadLiveRunOf(request.run_id(), request.incarnation()));
   absl::StatusOr<v1::StoredStage> old = LoadStage(*store_, run.run(), request.stage());
   if (old.ok()) {
     if (old->first_step() == request.first_step()) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat("stage \"", request.stage(), "\" was begun after step ", old->first_step(),
-                     ", not after step ", request.first_step()));
+    return absl::FailedPreconditionError(absl::StrCat("stage \"", request.stage(),
+                                                      "\" was begun after step ", old->first_step(),
+                                                      ", not after step ", request.first_step()));
   }
   if (!absl::IsFailedPrecondition(old.status())) return old.status();
   if (request.first_step() != run.run().step())
@@ -120,38 +126,36 @@ absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& re
   Announce announce(*this);
   MutexLock lock(mu_);
   HONE_ASSIGN_OR_RETURN(const v1::StoredRun run,
-                        LoadRunOf(request.run_id(), request.incarnation()));
-  HONE_RETURN_IF_ERROR(LoadLiveRun(request.run_id()).status());
+                        LoadLiveRunOf(request.run_id(), request.incarnation()));
   HONE_ASSIGN_OR_RETURN(v1::StoredStage stage, LoadStage(*store_, run.run(), request.stage()));
   const v1::StageSpec& spec = *FindStage(run.run().spec(), request.stage());
   const int64_t s = request.stage_step();
   if (!spec.has_grpo() || s < 1 || s > Steps(spec) || request.step() != stage.first_step() + s)
-    return absl::InvalidArgumentError(absl::StrCat(
-        "no batch for step ", request.step(), " = step ", s, " of stage \"", request.stage(),
-        "\", a ", spec.has_grpo() ? "grpo" : "sft", " stage of ", Steps(spec),
-        " steps after step ", stage.first_step()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("no batch for step ", request.step(), " = step ", s, " of stage \"",
+                     request.stage(), "\", a ", spec.has_grpo() ? "grpo" : "sft", " stage of ",
+                     Steps(spec), " steps after step ", stage.first_step()));
   v1::StoredBatch assigned;
   const absl::Status got = store_->Get(keys::Batch(run.run().id(), request.step()), &assigned);
   if (got.ok()) return assigned;
   if (!absl::IsNotFound(got)) return got;
   if (s != stage.steps_assigned() + 1)
-    return absl::FailedPreconditionError(
-        absl::StrCat("batch ", s, " of stage \"", request.stage(), "\" was asked for, the next is ",
-                     stage.steps_assigned() + 1));
+    return absl::FailedPreconditionError(absl::StrCat("batch ", s, " of stage \"", request.stage(),
+                                                      "\" was asked for, the next is ",
+                                                      stage.steps_assigned() + 1));
 
   HONE_ASSIGN_OR_RETURN(IssueQueue queue,
                         IssueQueue::Load(*store_, StageQueue(run.run().id(), spec.name())));
   const int64_t size = spec.grpo().prompts_per_step();
   const bool synchronous = spec.grpo().max_staleness() == 0;
   const int64_t committed = queue.count(v1::ISSUE_STATE_COMMITTED);
-  const int64_t pending =
-      queue.count(v1::ISSUE_STATE_LEASED) + queue.count(v1::ISSUE_STATE_READY);
-  const bool ready = synchronous ? pending == 0 && queue.head().next_issue() >= s * size
-                                 : committed >= size;
+  const int64_t pending = queue.count(v1::ISSUE_STATE_LEASED) + queue.count(v1::ISSUE_STATE_READY);
+  const bool ready =
+      synchronous ? pending == 0 && queue.head().next_issue() >= s * size : committed >= size;
   auto not_ready = [&] {
-    return absl::UnavailableError(absl::StrCat(
-        "batch of step ", request.step(), " is not ready: ", committed, " of ", size,
-        " groups are committed, ", queue.count(v1::ISSUE_STATE_LEASED), " leased"));
+    return absl::UnavailableError(
+        absl::StrCat("batch of step ", request.step(), " is not ready: ", committed, " of ", size,
+                     " groups are committed, ", queue.count(v1::ISSUE_STATE_LEASED), " leased"));
   };
   if (!ready) return not_ready();
   const WallTime now = options_.clock->WallNow();
@@ -290,8 +294,7 @@ absl::Status Buffer::CommitCheckpoint(const v1::CommitCheckpointRequest& request
         IssueQueue::Load(*store_, StageQueue(run.run().id(), spec.name()));
     if (absl::IsNotFound(queue.status())) continue;
     HONE_RETURN_IF_ERROR(queue.status());
-    HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> trained,
-                          queue->List(v1::ISSUE_STATE_TRAINED));
+    HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> trained, queue->List(v1::ISSUE_STATE_TRAINED));
     for (const int64_t n : trained) {
       HONE_ASSIGN_OR_RETURN(v1::StoredIssue issue, queue->Get(n));
       if (issue.issue().step() > request.step()) continue;
@@ -313,7 +316,7 @@ absl::Status Buffer::EndStage(const v1::EndStageRequest& request) {
   MutexLock lock(mu_);
   HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRunOf(request.run_id(), request.incarnation()));
   if (run.run().state() == v1::RUN_STATE_SUCCEEDED && request.succeeded()) return absl::OkStatus();
-  HONE_RETURN_IF_ERROR(LoadLiveRun(request.run_id()).status());
+  HONE_RETURN_IF_ERROR(LoadLiveRunOf(request.run_id(), request.incarnation()).status());
   HONE_ASSIGN_OR_RETURN(v1::StoredStage stage, LoadStage(*store_, run.run(), request.stage()));
   const v1::StageSpec& spec = *FindStage(run.run().spec(), request.stage());
   if (request.succeeded()) {

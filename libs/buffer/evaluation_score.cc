@@ -14,9 +14,8 @@ bool Scored(const v1::Verdict& v) {
 
 bool WellFormed(const v1::Verdict& v) {
   return v.outcome() == v1::OUTCOME_SCORED &&
-         std::none_of(v.parts().begin(), v.parts().end(), [](const v1::ScorePart& p) {
-           return p.outcome() == v1::OUTCOME_UNPARSED;
-         });
+         std::none_of(v.parts().begin(), v.parts().end(),
+                      [](const v1::ScorePart& p) { return p.outcome() == v1::OUTCOME_UNPARSED; });
 }
 
 double Ratio(double sum, int64_t of) {

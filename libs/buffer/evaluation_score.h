@@ -10,8 +10,8 @@
 
 namespace hone {
 
-// What stands between the last <answer> and the </answer> after it, else the whole text; without the
-// white space around it. Points into `text`.
+// What stands between the last <answer> and the </answer> after it, else the whole text; without
+// the white space around it. Points into `text`.
 absl::string_view AnswerOf(absl::string_view text);
 
 // Completions whose verdict carries no score count in `completions` only.

@@ -10,8 +10,8 @@ namespace {
 absl::Status CheckCompletion(const v1::Completion& c, int index, const v1::Group& group,
                              const v1::StoredIssue& issue) {
   auto wrong = [&](auto&&... parts) {
-    return absl::InvalidArgumentError(absl::StrCat("issue ", group.issue(), ": completion ", index,
-                                                   " has ", parts...));
+    return absl::InvalidArgumentError(
+        absl::StrCat("issue ", group.issue(), ": completion ", index, " has ", parts...));
   };
   const int tokens = c.token_ids_size();
   if (c.sample_index() != index) return wrong("sample_index ", c.sample_index());

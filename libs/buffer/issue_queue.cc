@@ -12,17 +12,23 @@ namespace {
 
 bool Allowed(v1::IssueState from, v1::IssueState to) {
   switch (to) {
-    case v1::ISSUE_STATE_LEASED: return from == v1::ISSUE_STATE_READY;
-    case v1::ISSUE_STATE_READY: return from == v1::ISSUE_STATE_LEASED;
+    case v1::ISSUE_STATE_LEASED:
+      return from == v1::ISSUE_STATE_READY;
+    case v1::ISSUE_STATE_READY:
+      return from == v1::ISSUE_STATE_LEASED;
     case v1::ISSUE_STATE_COMMITTED:
       return from == v1::ISSUE_STATE_LEASED || from == v1::ISSUE_STATE_READY;
-    case v1::ISSUE_STATE_ASSIGNED: return from == v1::ISSUE_STATE_COMMITTED;
-    case v1::ISSUE_STATE_TRAINED: return from == v1::ISSUE_STATE_ASSIGNED;
-    case v1::ISSUE_STATE_COVERED: return from == v1::ISSUE_STATE_TRAINED;
+    case v1::ISSUE_STATE_ASSIGNED:
+      return from == v1::ISSUE_STATE_COMMITTED;
+    case v1::ISSUE_STATE_TRAINED:
+      return from == v1::ISSUE_STATE_ASSIGNED;
+    case v1::ISSUE_STATE_COVERED:
+      return from == v1::ISSUE_STATE_TRAINED;
     case v1::ISSUE_STATE_DROPPED:
       return from == v1::ISSUE_STATE_LEASED || from == v1::ISSUE_STATE_READY ||
              from == v1::ISSUE_STATE_COMMITTED;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -51,16 +57,17 @@ absl::StatusOr<v1::StoredIssue> IssueQueue::Get(int64_t issue) const {
   v1::StoredIssue stored;
   absl::Status got = store_->Get(keys::Issue(id_, issue), &stored);
   if (absl::IsNotFound(got))
-    return absl::NotFoundError(absl::StrCat(id_.evaluation ? "evaluation" : "stage", " \"", id_.name,
-                                            "\" of run \"", id_.run, "\" has leased no issue ",
-                                            issue));
+    return absl::NotFoundError(absl::StrCat(id_.evaluation ? "evaluation" : "stage", " \"",
+                                            id_.name, "\" of run \"", id_.run,
+                                            "\" has leased no issue ", issue));
   HONE_RETURN_IF_ERROR(got);
   return stored;
 }
 
 absl::StatusOr<std::vector<int64_t>> IssueQueue::List(v1::IssueState state, int64_t limit) const {
   std::vector<int64_t> issues;
-  // An empty range is not walked: RocksDB would step over the remains of all that passed through it.
+  // An empty range is not walked: RocksDB would step over the remains of all that passed through
+  // it.
   if (limit <= 0 || count(state) == 0) return issues;
   const int64_t first = Final(state) ? 0 : head_.floor();
   HONE_RETURN_IF_ERROR(store_->Scan(keys::InState(id_, state), keys::InState(id_, state, first),

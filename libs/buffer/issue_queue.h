@@ -15,8 +15,9 @@
 
 namespace hone {
 
-// A view of one queue for the length of one change: Load, Move some issues, Save, write the batch. An issue
-// may be moved once per batch. Not thread-safe; the caller lets one change at a time happen.
+// A view of one queue for the length of one change: Load, Move some issues, Save, write the batch.
+// An issue may be moved once per batch. Not thread-safe; the caller lets one change at a time
+// happen.
 class IssueQueue {
  public:
   // NOT_FOUND when it was never made.
@@ -29,7 +30,8 @@ class IssueQueue {
 
   // NOT_FOUND when the issue was never leased.
   absl::StatusOr<v1::StoredIssue> Get(int64_t issue) const;
-  // Issues in `state`, ascending, at most `limit`. Those below the floor are found only in final states.
+  // Issues in `state`, ascending, at most `limit`. Those below the floor are found only in final
+  // states.
   absl::StatusOr<std::vector<int64_t>> List(v1::IssueState state, int64_t limit = INT64_MAX) const;
 
   // Puts issue number head().next_issue, which must be `fresh.issue.issue`, into the queue, leased.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Where everything lies in RocksDB: README.md has the grammar. Names end in a NUL byte and integers are
-// eight bytes, big-endian, with the sign bit flipped, so that byte order is number order.
+// Where everything lies in RocksDB: README.md has the grammar. Names end in a NUL byte and integers
+// are eight bytes, big-endian, with the sign bit flipped, so that byte order is number order.
 
 #include <cstdint>
 #include <string>

@@ -18,11 +18,17 @@ constexpr int kMaxDepth = 32;
 
 void ToValue(const Json& json, google::protobuf::Value* value) {
   switch (json.type()) {
-    case Json::value_t::boolean: value->set_bool_value(json.get<bool>()); break;
+    case Json::value_t::boolean:
+      value->set_bool_value(json.get<bool>());
+      break;
     case Json::value_t::number_integer:
     case Json::value_t::number_unsigned:
-    case Json::value_t::number_float: value->set_number_value(json.get<double>()); break;
-    case Json::value_t::string: value->set_string_value(json.get_ref<const std::string&>()); break;
+    case Json::value_t::number_float:
+      value->set_number_value(json.get<double>());
+      break;
+    case Json::value_t::string:
+      value->set_string_value(json.get_ref<const std::string&>());
+      break;
     case Json::value_t::array:
       value->mutable_list_value();
       for (const Json& e : json) ToValue(e, value->mutable_list_value()->add_values());
@@ -32,7 +38,8 @@ void ToValue(const Json& json, google::protobuf::Value* value) {
       for (const auto& [k, v] : json.items())
         ToValue(v, &(*value->mutable_struct_value()->mutable_fields())[k]);
       break;
-    default: value->set_null_value(google::protobuf::NULL_VALUE);
+    default:
+      value->set_null_value(google::protobuf::NULL_VALUE);
   }
 }
 
@@ -61,14 +68,19 @@ absl::Status SetField(const std::string& field, const Json& value, v1::Prompt* p
     return absl::InvalidArgumentError("\"messages\": chat messages need a chat template");
   if (field == "response") return TakeString(field, value, p->mutable_response());
   if (field == "answer") {
-    if (value.is_number() || value.is_boolean()) p->set_answer(value.dump());
-    else if (!value.is_null()) return TakeString(field, value, p->mutable_answer());
+    if (value.is_number() || value.is_boolean())
+      p->set_answer(value.dump());
+    else if (!value.is_null())
+      return TakeString(field, value, p->mutable_answer());
     return absl::OkStatus();
   }
   if (field == "id") {
-    if (value.is_number_integer()) p->set_id(value.dump());
-    else if (!value.is_string()) return Wrong(field, value, "a string or an integer");
-    else p->set_id(value.get<std::string>());
+    if (value.is_number_integer())
+      p->set_id(value.dump());
+    else if (!value.is_string())
+      return Wrong(field, value, "a string or an integer");
+    else
+      p->set_id(value.get<std::string>());
     return p->id().empty() || p->id().size() > 512
                ? absl::InvalidArgumentError("\"id\" must have 1 to 512 bytes")
                : absl::OkStatus();
@@ -84,10 +96,14 @@ int Depth(absl::string_view json) {
   bool in_string = false;
   for (size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
-    if (in_string && c == '\\') ++i;
-    else if (c == '"') in_string = !in_string;
-    else if (!in_string && (c == '{' || c == '[')) deepest = std::max(deepest, ++depth);
-    else if (!in_string && (c == '}' || c == ']')) --depth;
+    if (in_string && c == '\\')
+      ++i;
+    else if (c == '"')
+      in_string = !in_string;
+    else if (!in_string && (c == '{' || c == '['))
+      deepest = std::max(deepest, ++depth);
+    else if (!in_string && (c == '}' || c == ']'))
+      --depth;
   }
   return deepest;
 }

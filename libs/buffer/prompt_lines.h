@@ -12,9 +12,9 @@
 namespace hone {
 
 // One prompt from one line. Fields: `prompt` or `text` (string, required), `id` (string or integer;
-// default: `line`), `answer` (string, number or boolean, kept as written), `response` (string); every
-// other field goes to `metadata`. INVALID_ARGUMENT says what is wrong, without naming the line.
-// Numbers in metadata become doubles: integers beyond 2^53 lose digits there.
+// default: `line`), `answer` (string, number or boolean, kept as written), `response` (string);
+// every other field goes to `metadata`. INVALID_ARGUMENT says what is wrong, without naming the
+// line. Numbers in metadata become doubles: integers beyond 2^53 lose digits there.
 absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view json, int64_t line);
 
 struct PromptLine {
@@ -25,8 +25,8 @@ struct LineError {
   int64_t line;
   std::string message;
 };
-// Parses whole lines, each ended by a newline; blank ones are skipped. `first_line` is the number of the
-// first one. Stops looking after 20 errors.
+// Parses whole lines, each ended by a newline; blank ones are skipped. `first_line` is the number
+// of the first one. Stops looking after 20 errors.
 struct ParsedLines {
   std::vector<PromptLine> prompts;
   std::vector<LineError> errors;

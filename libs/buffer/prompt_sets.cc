@@ -110,7 +110,8 @@ absl::StatusOr<v1::PromptSet> PromptSets::Append(const std::string& id, int64_t 
       if (violations.size() < 20) violations.push_back({absl::StrCat("line ", e.line), e.message});
     return ToStatus(violations);
   }
-  // The bytes are kept until the set is sealed: a digest cannot be carried over a restart half done.
+  // The bytes are kept until the set is sealed: a digest cannot be carried over a restart half
+  // done.
   batch.PutBytes(keys::RawBytes(id, offset), lines);
   set.set_lines(set.lines() + parsed.lines);
   set.set_committed_bytes(offset + static_cast<int64_t>(lines.size()));
@@ -137,8 +138,8 @@ absl::StatusOr<v1::PromptSet> PromptSets::Seal(const std::string& id, const std:
     batch.DeletePrefix(keys::RawBytes(id));
   }
   if (!sha256.empty() && absl::AsciiStrToLower(sha256) != set.sha256())
-    return absl::DataLossError(absl::StrCat("prompt set \"", id, "\" has SHA-256 ", set.sha256(),
-                                            ", expected ", sha256));
+    return absl::DataLossError(
+        absl::StrCat("prompt set \"", id, "\" has SHA-256 ", set.sha256(), ", expected ", sha256));
   HONE_RETURN_IF_ERROR(store_.Write(batch));
   return set;
 }
@@ -150,8 +151,8 @@ absl::StatusOr<v1::ListPromptSetsResponse> PromptSets::List(
   absl::Status parsed;
   const std::string from =
       request.page_token().empty() ? "" : keys::PromptSet(request.page_token());
-  HONE_RETURN_IF_ERROR(store_.Scan(
-      keys::PromptSets(), from, [&](absl::string_view key, absl::string_view value) {
+  HONE_RETURN_IF_ERROR(
+      store_.Scan(keys::PromptSets(), from, [&](absl::string_view key, absl::string_view value) {
         v1::PromptSet set;
         parsed = Parse(key, value, &set);
         if (!parsed.ok()) return false;

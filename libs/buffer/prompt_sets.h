@@ -13,14 +13,15 @@
 
 namespace hone {
 
-// Not thread-safe, but for Read and Get, which may run beside anything. `store` and `clock` must outlive it.
+// Not thread-safe, but for Read and Get, which may run beside anything. `store` and `clock` must
+// outlive it.
 class PromptSets {
  public:
   PromptSets(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
 
   absl::StatusOr<v1::PromptSet> Create(const std::string& id);
-  // Appends whole lines at byte `offset`: all of them or none. OUT_OF_RANGE names the committed offset;
-  // INVALID_ARGUMENT lists bad lines; FAILED_PRECONDITION when sealed.
+  // Appends whole lines at byte `offset`: all of them or none. OUT_OF_RANGE names the committed
+  // offset; INVALID_ARGUMENT lists bad lines; FAILED_PRECONDITION when sealed.
   absl::StatusOr<v1::PromptSet> Append(const std::string& id, int64_t offset,
                                        absl::string_view lines);
   // `sha256`: hex, or empty. DATA_LOSS when it is not that of the uploaded bytes.

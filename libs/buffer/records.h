@@ -53,7 +53,8 @@ inline QueueId EvaluationQueue(const std::string& run, const v1::Evaluation& e) 
 // The key of all sampling noise of a queue: stages and evaluations of one run draw different noise,
 // repeats of an evaluation draw the same.
 uint64_t SamplingSeed(uint64_t run_seed, const QueueId& queue);
-// The prompt that issue `issue` of a stage is about: each epoch is another random order of all prompts.
+// The prompt that issue `issue` of a stage is about: each epoch is another random order of all
+// prompts.
 int64_t PromptIndex(uint64_t run_seed, const std::string& stage, int64_t prompts, int64_t issue);
 
 }  // namespace hone

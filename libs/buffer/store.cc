@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -11,10 +13,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/buffer/keys.h"
 #include "rocksdb/db.h"
+#include "rocksdb/env.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/options.h"
 #include "rocksdb/table.h"
@@ -38,6 +42,19 @@ absl::Status FromRocks(absl::string_view what, const rocksdb::Status& s) {
   if (s.IsCorruption()) return absl::DataLossError(message);
   return absl::UnavailableError(message);
 }
+
+// RocksDB's own log lines from warnings up go to ours. Its log files would be one more thing that a
+// full disk stops, and its writer of them aborts on the second failed write.
+class RocksLog final : public rocksdb::Logger {
+ public:
+  RocksLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char line[1024];
+    vsnprintf(line, sizeof(line), format, arguments);
+    Log(LogLevel::kWarning, "rocksdb", {{"line", line}});
+  }
+};
 
 // Version of the layout in README.md. A store of another one is refused.
 constexpr char kSchema[] = "1";
@@ -84,26 +101,31 @@ struct Store::Impl {
   std::condition_variable wake;
   std::vector<std::function<void(absl::Status)>> waiting ABSL_GUARDED_BY(mu);
   bool stop ABSL_GUARDED_BY(mu) = false;
+  absl::Status broken ABSL_GUARDED_BY(mu);  // the write or sync that failed
   std::thread syncer;
 
   void SyncLoop() {
     while (true) {
       std::vector<std::function<void(absl::Status)>> ready;
       bool last = false;
+      absl::Status status;
       {
         MutexLock lock(mu);
-        lock.Wait(wake, [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop || !waiting.empty(); });
+        lock.Wait(wake,
+                  [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop || !waiting.empty(); });
         ready.swap(waiting);
         last = stop;
+        status = broken;
       }
       const int64_t upto = written.load();
-      absl::Status status;
-      if (upto > synced.load()) {
+      if (status.ok() && upto > synced.load()) {
         const auto start = std::chrono::steady_clock::now();
         status = FromRocks("sync of the log", db->FlushWAL(/*sync=*/true));
         sync_nanos += (std::chrono::steady_clock::now() - start).count();
         ++syncs;
         if (status.ok()) synced = upto;
+        MutexLock lock(mu);
+        if (!status.ok()) broken = status;
       }
       for (auto& done : ready) done(status);
       if (last) return;
@@ -120,11 +142,15 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const Options& options) {
   rocksdb::Options o;
   o.create_if_missing = true;
   o.max_open_files = 512;
-  o.keep_log_file_num = 4;
+  o.info_log = std::make_shared<RocksLog>();
+  o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   o.compression = rocksdb::kZSTD;
   o.write_buffer_size = 64 << 20;
   // Refuses a log that is damaged anywhere but in its unfinished last record.
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // A failed write is final until the store is opened again; RocksDB's own attempts to recover from
+  // it run into its assertions.
+  o.max_bgerror_resume_count = 0;
   // Groups are large and never change: kept out of the tree, so that compaction does not copy them.
   o.enable_blob_files = true;
   o.min_blob_size = 4096;
@@ -152,9 +178,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const Options& options) {
   } else {
     HONE_RETURN_IF_ERROR(FromRocks("read of the layout's version", got));
     if (schema != kSchema)
-      return absl::FailedPreconditionError(
-          absl::StrCat(options.path, " has layout version ", absl::CHexEscape(schema),
-                       ", this program knows ", kSchema));
+      return absl::FailedPreconditionError(absl::StrCat(options.path, " has layout version ",
+                                                        absl::CHexEscape(schema),
+                                                        ", this program knows ", kSchema));
   }
   impl->syncer = std::thread([raw = impl.get()] { raw->SyncLoop(); });
   return std::unique_ptr<Store>(new Store(std::move(impl)));
@@ -173,12 +199,19 @@ Store::~Store() {
 
 absl::Status Store::Write(WriteBatch& batch) {
   if (batch.empty()) return absl::OkStatus();
-  rocksdb::Status s = impl_->db->Write({}, batch.batch_.get());
-  // After a failed write RocksDB refuses all others until it is told to try again. The failed one was
-  // not applied, so its caller may repeat it.
-  if (!s.ok()) impl_->db->Resume().PermitUncheckedError();
+  {
+    MutexLock lock(impl_->mu);
+    if (!impl_->broken.ok()) return impl_->broken;
+  }
+  const rocksdb::Status s = impl_->db->Write({}, batch.batch_.get());
+  if (!s.ok()) {
+    MutexLock lock(impl_->mu);
+    impl_->broken =
+        FromRocks("the store takes no writes until it is opened again, after a failed one", s);
+    return impl_->broken;
+  }
   ++impl_->written;
-  return FromRocks("write", s);
+  return absl::OkStatus();
 }
 
 absl::Status Store::Get(const std::string& key, google::protobuf::MessageLite* value) const {
@@ -249,6 +282,11 @@ absl::Status Store::Sync() {
   MutexLock lock(mu);
   lock.Wait(cv, [&] { return finished; });
   return result;
+}
+
+absl::Status Store::health() const {
+  MutexLock lock(impl_->mu);
+  return impl_->broken;
 }
 
 Store::Stats Store::stats() const {

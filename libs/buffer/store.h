@@ -40,8 +40,10 @@ class WriteBatch {
 // Thread-safe. Writes are applied in the order of their calls and survive the end of the process at
 // once; they survive the end of the machine (power, kernel) when a later Sync or WhenSynced has
 // answered. One sync serves everybody who waits.
-// Errors: RESOURCE_EXHAUSTED when the disk is full, UNAVAILABLE for other input and output errors and
-// for a folder that another process holds, DATA_LOSS for what cannot be read back.
+// After a write or sync that failed, later ones fail as well, while reads go on: opening the store
+// again finds everything that was acknowledged and nothing half applied. Errors: RESOURCE_EXHAUSTED
+// when the disk is full, UNAVAILABLE for other input and output errors and for a folder that
+// another process holds, DATA_LOSS for what cannot be read back.
 class Store {
  public:
   struct Options {
@@ -55,8 +57,8 @@ class Store {
   // NOT_FOUND when there is no such key.
   absl::Status Get(const std::string& key, google::protobuf::MessageLite* value) const;
   absl::StatusOr<bool> Has(const std::string& key) const;
-  // Visits keys that begin with `prefix` in order, from `from` on (a whole key; empty: from the first).
-  // The visitor gets the whole key and stops the walk by returning false.
+  // Visits keys that begin with `prefix` in order, from `from` on (a whole key; empty: from the
+  // first). The visitor gets the whole key and stops the walk by returning false.
   using Visitor = std::function<bool(absl::string_view key, absl::string_view value)>;
   absl::Status Scan(const std::string& prefix, const std::string& from, const Visitor& visit) const;
   // The same backwards, from the last key below `before` (empty: the last of the prefix) on.
@@ -65,9 +67,12 @@ class Store {
 
   // Waits until all earlier writes are on the disk.
   absl::Status Sync();
-  // Calls `done` when all earlier writes are on the disk: on the calling thread when they are already,
-  // else on the syncing thread, which `done` must not block.
+  // Calls `done` when all earlier writes are on the disk: on the calling thread when they are
+  // already, else on the syncing thread, which `done` must not block.
   void WhenSynced(std::function<void(absl::Status)> done);
+
+  // What made writes impossible; OK while they are possible.
+  absl::Status health() const;
 
   struct Stats {
     int64_t syncs = 0;

@@ -13,9 +13,9 @@
 
 namespace hone {
 
-// Liveness is kept in memory: after a restart everybody whom the store knows to hold something counts as
-// heard of at that moment. Incarnations are durable, so that a worker that was replaced cannot come back.
-// Not thread-safe. `store` and `clock` must outlive it.
+// Liveness is kept in memory: after a restart everybody whom the store knows to hold something
+// counts as heard of at that moment. Incarnations are durable, so that a worker that was replaced
+// cannot come back. Not thread-safe. `store` and `clock` must outlive it.
 class Workers {
  public:
   struct Worker {
@@ -31,14 +31,15 @@ class Workers {
   Workers(Store& store, const Clock& clock, std::string role)
       : store_(store), clock_(clock), role_(std::move(role)) {}
 
-  // Notes a sign of life. ABORTED when `incarnation` was replaced by a newer one. `*fresh` tells that
-  // this incarnation was not known to be alive: what others of the name hold is to be returned.
+  // Notes a sign of life. ABORTED when `incarnation` was replaced by a newer one. `*fresh` tells
+  // that this incarnation was not known to be alive: what others of the name hold is to be
+  // returned.
   absl::Status Hear(const std::string& id, uint64_t incarnation, bool* fresh);
   // Null when not alive.
   Worker* Find(const std::string& id);
   const std::string& role() const { return role_; }
   const std::map<std::string, Worker>& all() const { return workers_; }
-  // A holder that is known only from the store.
+  // A sign of life without an incarnation; empty ids are nobody.
   void Assume(const std::string& id);
   // Forgets those not heard of for `limit` and returns their names.
   std::vector<std::string> TakeSilent(Duration limit);

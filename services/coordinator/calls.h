@@ -44,9 +44,9 @@ inline Duration WaitOf(const google::protobuf::Duration& wait) {
   return std::chrono::seconds(wait.seconds()) + std::chrono::nanoseconds(wait.nanos());
 }
 
-// For calls that may wait: `look` returns whether the answer is worth giving now, and the status that it
-// has if so. It is tried again on every change of `topics`; what it returned last is the answer at the end
-// of `wait`.
+// For calls that may wait: `look` returns whether the answer is worth giving now, and the status
+// that it has if so. It is tried again on every change of `topics`; what it returned last is the
+// answer at the end of `wait`.
 struct Look {
   bool enough = true;
   absl::Status status;

@@ -100,8 +100,7 @@ grpc::ServerUnaryReactor* CoordinatorService::LeasePrompts(grpc::CallbackServerC
 grpc::ServerUnaryReactor* CoordinatorService::CommitGroup(grpc::CallbackServerContext* context,
                                                           const v1::CommitGroupRequest* request,
                                                           v1::CommitGroupResponse* response) {
-  return AnswerNow(context, buffer_,
-                   [&] { return Take(buffer_.CommitGroup(*request), response); });
+  return AnswerNow(context, buffer_, [&] { return Take(buffer_.CommitGroup(*request), response); });
 }
 
 grpc::ServerUnaryReactor* CoordinatorService::ReturnLeases(grpc::CallbackServerContext* context,

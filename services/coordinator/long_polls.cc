@@ -73,9 +73,9 @@ void LongPolls::Loop() {
       stopping = stop_;
       seen = changes_;
       const TimePoint now = SystemClock::Get().Now();
-      auto first = std::stable_partition(
-          waiters_.begin(), waiters_.end(),
-          [&](const Waiter& w) { return !(w.due || stopping || w.deadline <= now); });
+      auto first = std::stable_partition(waiters_.begin(), waiters_.end(), [&](const Waiter& w) {
+        return !(w.due || stopping || w.deadline <= now);
+      });
       for (auto w = first; w != waiters_.end(); ++w) {
         last.push_back(stopping || w->deadline <= now);
         due.push_back(std::move(*w));

@@ -1,7 +1,7 @@
 #pragma once
 
-// Calls that wait for something to happen, without a thread each: a waiting call is a function that is
-// tried again when its topic changes, and a last time at its deadline.
+// Calls that wait for something to happen, without a thread each: a waiting call is a function that
+// is tried again when its topic changes, and a last time at its deadline.
 
 #include <condition_variable>
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace hone {
 
-// Thread-safe. Attempts run one after another on one thread, so they must not block; thousands may wait.
+// Thread-safe. Attempts run one after another on one thread, so they must not block; thousands may
+// wait.
 class LongPolls {
  public:
   // Tries to answer; returns whether it did. With `last` it must.
@@ -24,7 +25,8 @@ class LongPolls {
   LongPolls();
   ~LongPolls();  // as Stop
 
-  // To be taken before looking at what is waited for, and given to Wait: changes between the two count.
+  // To be taken before looking at what is waited for, and given to Wait: changes between the two
+  // count.
   uint64_t now() const;
   // Waits for a change of one of `topics` after `seen`. After Stop, tries a last time at once.
   void Wait(Topics topics, uint64_t seen, TimePoint deadline, Attempt attempt);

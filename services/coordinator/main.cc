@@ -58,12 +58,13 @@ absl::Status Serve(const Flags& flags, ShutdownSignals& signals) {
   server_options.metrics = &metrics;
   // A group of long completions is one message.
   server_options.max_receive_bytes = 64 << 20;
-  HONE_ASSIGN_OR_RETURN(
-      const std::unique_ptr<rpc::Server> server,
-      rpc::Server::Start(server_options, {&coordinator, &runs, &prompt_sets}));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
+                        rpc::Server::Start(server_options, {&coordinator, &runs, &prompt_sets}));
   Periodic ticker("tick", std::chrono::seconds(1), [&buffer] {
     if (absl::Status s = buffer->Tick(); !s.ok())
       Log(LogLevel::kError, "tick failed", {{"error", s.ToString()}});
+    // Full disk, say: only opening the folder again helps, which the supervisor's restart does.
+    if (!buffer->health().ok()) ShutdownSignals::Request();
   });
   server->SetServing(true);
   admin->SetCondition("store", absl::OkStatus());
@@ -88,7 +89,8 @@ int main(int argc, char** argv) {
   hone::Flags flags;
   CLI::App app("Hone's coordinator: runs, prompt sets, leases and the trajectory buffer.",
                "hone-coordinator");
-  app.add_option("--listen", flags.listen, "host:port of the gRPC services; port 0 picks a free one")
+  app.add_option("--listen", flags.listen,
+                 "host:port of the gRPC services; port 0 picks a free one")
       ->capture_default_str();
   app.add_option("--admin", flags.admin, "host:port of /metrics and the probes")
       ->capture_default_str();

@@ -17,9 +17,8 @@ Samples Issues(const Buffer& buffer) {
     // Evaluations come and go by the hundred: people find them in the API.
     if (queue.stage().rfind("evaluation ", 0) == 0) continue;
     for (const auto& [state, count] : queue.issues())
-      samples.push_back(
-          {{{"run", queue.run_id()}, {"stage", queue.stage()}, {"state", state}},
-           static_cast<double>(count)});
+      samples.push_back({{{"run", queue.run_id()}, {"stage", queue.stage()}, {"state", state}},
+                         static_cast<double>(count)});
   }
   return samples;
 }
@@ -78,12 +77,13 @@ std::vector<Metrics::Callback> ExportCoordinator(Metrics& metrics, const Buffer&
   all.push_back(metrics.AddCallback(MetricKind::kCounter, "hone_coordinator_log_sync_seconds_total",
                                     "Time spent in syncs of the store's log.",
                                     [&buffer] { return buffer.disk().sync_seconds; }));
-  all.push_back(metrics.AddCallback(
-      MetricKind::kGauge, "hone_coordinator_store_bytes", "Size of the store's files, log left out.",
-      [&buffer] { return static_cast<double>(buffer.disk().disk_bytes); }));
-  all.push_back(metrics.AddCallback(
-      MetricKind::kGauge, "hone_coordinator_calls_waiting", "Calls that wait for work or results.",
-      [&polls] { return static_cast<double>(polls.waiting()); }));
+  all.push_back(metrics.AddCallback(MetricKind::kGauge, "hone_coordinator_store_bytes",
+                                    "Size of the store's files, log left out.", [&buffer] {
+                                      return static_cast<double>(buffer.disk().disk_bytes);
+                                    }));
+  all.push_back(metrics.AddCallback(MetricKind::kGauge, "hone_coordinator_calls_waiting",
+                                    "Calls that wait for work or results.",
+                                    [&polls] { return static_cast<double>(polls.waiting()); }));
   all.push_back(metrics.AddCallback(MetricKind::kGauge, "hone_coordinator_issues",
                                     "Issues of open stages by state.",
                                     [&buffer] { return Issues(buffer); }));

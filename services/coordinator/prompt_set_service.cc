@@ -22,9 +22,8 @@ class Uploader final : public grpc::ServerReadReactor<v1::UploadPromptsRequest> 
     absl::Status s = ok ? TakeChunk() : absl::OkStatus();
     if (!ok && first_) s = absl::InvalidArgumentError("the upload has no message");
     if (ok && s.ok()) return StartRead(&request_);
-    buffer_.WhenSynced([this, s](const absl::Status& synced) {
-      Finish(rpc::ToGrpc(s.ok() ? synced : s));
-    });
+    buffer_.WhenSynced(
+        [this, s](const absl::Status& synced) { Finish(rpc::ToGrpc(s.ok() ? synced : s)); });
   }
   void OnDone() override { delete this; }
 
@@ -126,9 +125,9 @@ grpc::ServerUnaryReactor* PromptSetService::GetPromptSet(grpc::CallbackServerCon
   });
 }
 
-grpc::ServerUnaryReactor* PromptSetService::ListPromptSets(
-    grpc::CallbackServerContext* context, const v1::ListPromptSetsRequest* request,
-    v1::ListPromptSetsResponse* response) {
+grpc::ServerUnaryReactor* PromptSetService::ListPromptSets(grpc::CallbackServerContext* context,
+                                                           const v1::ListPromptSetsRequest* request,
+                                                           v1::ListPromptSetsResponse* response) {
   return AnswerNow(context, buffer_,
                    [&] { return Take(buffer_.prompt_sets().List(*request), response); });
 }

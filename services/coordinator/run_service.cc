@@ -14,8 +14,8 @@
 namespace hone {
 namespace {
 
-// Sends a run's state, steps and evaluations until it ends. One write is under way at a time; changes that
-// come meanwhile are in the next message.
+// Sends a run's state, steps and evaluations until it ends. One write is under way at a time;
+// changes that come meanwhile are in the next message.
 class Watcher final : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
  public:
   Watcher(grpc::CallbackServerContext* context, Buffer& buffer, LongPolls& polls,

@@ -8,8 +8,8 @@
 
 namespace hone {
 
-// run.proto over a Buffer. `buffer` and `polls` outlive the service and its server. `version` is what
-// GetClusterStatus says of this program.
+// run.proto over a Buffer. `buffer` and `polls` outlive the service and its server. `version` is
+// what GetClusterStatus says of this program.
 class RunService final : public v1::RunService::CallbackService {
  public:
   RunService(Buffer& buffer, LongPolls& polls, std::string version)

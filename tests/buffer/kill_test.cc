@@ -1,5 +1,6 @@
-// Random interleavings of everybody's calls with kills of the coordinator, of workers and of the learner: no
-// prompt is lost, none is trained twice, and what a step trained on does not depend on any of it.
+// Random interleavings of everybody's calls with kills of the coordinator, of workers and of the
+// learner: no prompt is lost, none is trained twice, and what a step trained on does not depend on
+// any of it.
 
 #include <random>
 #include <set>

@@ -169,19 +169,39 @@ TEST_CASE("A group that does not fit its lease is refused", "[buffer]") {
   *r.mutable_group() = World::Answer(lease, 0);
   v1::Group& g = *r.mutable_group();
   absl::StatusCode want = absl::StatusCode::kInvalidArgument;
-  SECTION("no completion") { g.clear_completions(); }
-  SECTION("a completion too few") { g.mutable_completions()->RemoveLast(); }
-  SECTION("another prompt") { g.set_prompt_id("train-999"); }
-  SECTION("logprobs missing") { g.mutable_completions(1)->mutable_logprobs()->RemoveLast(); }
-  SECTION("kept mass of another length") { g.mutable_completions(1)->add_kept_mass(1); }
-  SECTION("samples out of order") { g.mutable_completions(1)->set_sample_index(0); }
-  SECTION("versions do not cover") { g.mutable_completions(0)->clear_versions(); }
+  SECTION("no completion") {
+    g.clear_completions();
+  }
+  SECTION("a completion too few") {
+    g.mutable_completions()->RemoveLast();
+  }
+  SECTION("another prompt") {
+    g.set_prompt_id("train-999");
+  }
+  SECTION("logprobs missing") {
+    g.mutable_completions(1)->mutable_logprobs()->RemoveLast();
+  }
+  SECTION("kept mass of another length") {
+    g.mutable_completions(1)->add_kept_mass(1);
+  }
+  SECTION("samples out of order") {
+    g.mutable_completions(1)->set_sample_index(0);
+  }
+  SECTION("versions do not cover") {
+    g.mutable_completions(0)->clear_versions();
+  }
   SECTION("other weights") {
     g.mutable_completions(0)->mutable_versions(0)->set_version(1);
   }
-  SECTION("other weights on the whole") { g.set_weights_version(1); }
-  SECTION("no prompt") { g.clear_prompt_token_ids(); }
-  SECTION("other noise") { g.set_seed(1); }
+  SECTION("other weights on the whole") {
+    g.set_weights_version(1);
+  }
+  SECTION("no prompt") {
+    g.clear_prompt_token_ids();
+  }
+  SECTION("other noise") {
+    g.set_seed(1);
+  }
   SECTION("never leased") {
     g.set_issue(99);
     want = absl::StatusCode::kNotFound;

@@ -53,7 +53,8 @@ TEST_CASE("Uploads are resumed where they broke off, and bad chunks leave nothin
   REQUIRE_OK(b.AppendPrompts("s", 0, one));
   CHECK_CODE(b.AppendPrompts("s", 0, one), Code::kOutOfRange);
   const int64_t at = static_cast<int64_t>(one.size());
-  absl::StatusOr<v1::PromptSet> bad = b.AppendPrompts("s", at, "{\"prompt\": \"x\"}\n{\"prompt\"\n");
+  absl::StatusOr<v1::PromptSet> bad =
+      b.AppendPrompts("s", at, "{\"prompt\": \"x\"}\n{\"prompt\"\n");
   CHECK_CODE(bad, Code::kInvalidArgument);
   CHECK_THAT(std::string(bad.status().message()), Catch::Matchers::Contains("line 5: not JSON"));
   CHECK_CODE(b.AppendPrompts("s", at, "{\"prompt\": \"x\"}"), Code::kInvalidArgument);

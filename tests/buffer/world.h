@@ -1,7 +1,7 @@
 #pragma once
 
-// A small language for tests of the coordinator's state: one run, workers that answer at once, and a folder
-// that can be closed, reopened, or copied as a kill would leave it.
+// A small language for tests of the coordinator's state: one run, workers that answer at once, and
+// a folder that can be closed, reopened, or copied as a kill would leave it.
 
 #include <memory>
 #include <string>
@@ -15,8 +15,8 @@ namespace hone::testing {
 
 class World {
  public:
-  // A run "r" with grpo stage "main" of `steps` steps of `prompts_per_step` groups of 2 over a set of
-  // `prompts` prompts.
+  // A run "r" with grpo stage "main" of `steps` steps of `prompts_per_step` groups of 2 over a set
+  // of `prompts` prompts.
   struct Plan {
     int64_t prompts = 5;
     int64_t steps = 4;
@@ -43,7 +43,7 @@ class World {
   void Upload(const std::string& set, int64_t prompts);
   void Create();
   v1::Run Run();
-  std::map<std::string, int64_t> Counts();                     // of stage "main", by state
+  std::map<std::string, int64_t> Counts();  // of stage "main", by state
   std::vector<v1::Issue> Issues(v1::IssueState state = v1::ISSUE_STATE_UNSPECIFIED);
 
   // --- what workers do ---

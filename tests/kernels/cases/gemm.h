@@ -110,7 +110,9 @@ inline std::vector<Case> GemmCases() {
                                                      {l, 33, 50, 70, 1, 0, 1, DType::kBF16},
                                                      {l, 130, 530, 290}})
       all.push_back(GemmCase(s));
-  // Weight gradients over many rows take the blocked path.
+  // Long sums take the blocked path, if the rows are many.
+  all.push_back(GemmCase({Layout::kNT, 63, 70, 1100, 1, 1, 1}));
+  all.push_back(GemmCase({Layout::kNN, 150, 290, 1030}));
   all.push_back(GemmCase({Layout::kTN, 70, 150, 1100, 1, 3, 2}));
   all.push_back(GemmCase({Layout::kTN, 200, 40, 530, 1, 0, 0, DType::kBF16}));
   return all;

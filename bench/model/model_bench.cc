@@ -1,0 +1,152 @@
+// model_bench [f32|bf16] [THREADS]: a DeepSeek-V3-shaped model of about 100 M parameters with
+// random weights.
+//   training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the
+//   same dtype decoding: tokens per second of 64 sequences, over the bound of reading every weight
+//   once per step
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include "libs/base/random.h"
+#include "libs/engine/engine.h"
+#include "libs/train/trainer.h"
+
+namespace hone {
+namespace {
+
+constexpr const char* kConfig =
+    R"({"model_type": "deepseek_v3", "hidden_size": 768, "num_hidden_layers": 8,
+  "num_attention_heads": 12, "num_key_value_heads": 12, "q_lora_rank": null, "kv_lora_rank": 256,
+  "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_head_dim": 64, "first_k_dense_replace": 1,
+  "intermediate_size": 2048, "moe_intermediate_size": 384, "n_routed_experts": 8, "num_experts_per_tok": 2,
+  "n_shared_experts": 2, "routed_scaling_factor": 1.0, "n_group": 1, "topk_group": 1, "norm_topk_prob": true,
+  "vocab_size": 16384, "max_position_embeddings": 2048, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+  "tie_word_embeddings": false, "eos_token_id": 1})";
+
+double Now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// FLOP per second of C = A B^T, 2048^3, the best of several.
+double GemmPeak(DType dtype, int threads) {
+  constexpr int64_t kN = 2048;
+  const Device on(kernels::Cpu(), threads);
+  const Memory a(kN * kN * 4), b(kN * kN * 4), c(kN * kN * 4);
+  double best = 0;
+  for (int i = 0; i < 8; ++i) {
+    const double start = Now();
+    on.Run(on.table().gemm, kernels::GemmArgs{.a = a.data(),
+                                              .b = b.data(),
+                                              .c = c.data(),
+                                              .m = kN,
+                                              .n = kN,
+                                              .k = kN,
+                                              .lda = kN,
+                                              .ldb = kN,
+                                              .ldc = kN,
+                                              .dtype = dtype,
+                                              .c_dtype = DType::kF32});
+    best = std::max(best, 2.0 * kN * kN * kN / (Now() - start));
+  }
+  return best;
+}
+
+// Bytes per second of reading memory with all threads, the best of several.
+double ReadBandwidth(int threads) {
+  const int64_t bytes = int64_t{512} << 20;
+  const Memory memory(bytes);
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    std::vector<double> sums(static_cast<size_t>(threads));
+    const double start = Now();
+    std::vector<std::thread> pool;
+    for (int t = 0; t < threads; ++t)
+      pool.emplace_back([&, t] {
+        const int64_t n = bytes / 4 / threads;
+        const kernels::Error error =
+            kernels::Cpu().sum_squares({.x = static_cast<const float*>(memory.data()) + t * n,
+                                        .n = n,
+                                        .out = &sums[static_cast<size_t>(t)]},
+                                       nullptr);
+        HONE_CHECK(error == nullptr);
+      });
+    for (std::thread& t : pool) t.join();
+    best = std::max(best, static_cast<double>(bytes) / (Now() - start));
+  }
+  return best;
+}
+
+int Main(DType dtype, int threads) {
+  const ModelConfig config = ParseModelConfig(kConfig).value();
+  const Transformer model(config);
+  Trainer trainer(model, {.threads = threads, .dtype = dtype});
+  std::vector<float> values(static_cast<size_t>(model.layout().size()));
+  InitializeWeights(model.layout(), 1, values.data());
+  const kernels::Error error = kernels::Cpu().cast({.x = values.data(),
+                                                    .y = trainer.weights().parameters.data(),
+                                                    .n = model.layout().size(),
+                                                    .from = DType::kF32,
+                                                    .to = dtype},
+                                                   nullptr);
+  HONE_CHECK(error == nullptr) << error;
+  trainer.WeightsChanged();
+  const double peak = GemmPeak(dtype, threads);
+  const double bandwidth = ReadBandwidth(threads);
+  std::printf("%s, %d threads, %.1f M parameters; GEMM peak %.0f GFLOP/s, read %.1f GB/s\n",
+              dtype == DType::kF32 ? "f32" : "bf16", threads,
+              static_cast<double>(model.layout().size()) / 1e6, peak / 1e9, bandwidth / 1e9);
+
+  RandomStream random(uint64_t{1});
+  const auto tokens = [&](int64_t n) {
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(2 + random.Below(16000)));
+    return ids;
+  };
+  v1::SftStage sft;
+  sft.set_steps(100);
+  sft.set_max_micro_batch_tokens(4096);
+  sft.mutable_optimizer()->set_learning_rate(1e-4);
+  double best = 0;
+  for (int64_t step = 0; step < 4; ++step) {
+    std::vector<Demonstration> batch;
+    for (int i = 0; i < 8; ++i) batch.push_back({tokens(16), tokens(497)});
+    const double start = Now();
+    const double n = trainer.SftStep(sft, batch, step).value()["batch_tokens"];
+    best = std::max(best, n / (Now() - start));
+  }
+  const double flops = 3 * config.ForwardFlops(256);
+  std::printf("training: %.0f tokens/s, %.0f GFLOP/s, %.1f %% of the GEMM peak\n", best,
+              best * flops / 1e9, 100 * best * flops / peak);
+
+  int64_t finished = 0;
+  Engine engine(model, nullptr, {.threads = threads, .dtype = dtype},
+                [&](const GroupRequest&, v1::Completion) { ++finished; });
+  engine.SetWeights({&trainer.weights(), [](const Weights*) {}}, 1, InFlight::kKeep);
+  for (uint64_t i = 0; i < 64; ++i) {
+    GroupRequest r{.id = i, .prompt = tokens(128), .seed = 1, .issue = static_cast<int64_t>(i)};
+    r.sampling.set_max_new_tokens(64);
+    const absl::Status status = engine.Submit(std::move(r));
+    HONE_CHECK(status.ok()) << status.ToString();
+  }
+  while (engine.generated_tokens() < 64 * 4) engine.Step();  // past prefill
+  const int64_t before = engine.generated_tokens();
+  const double start = Now();
+  while (engine.Step()) {
+  }
+  const double rate = static_cast<double>(engine.generated_tokens() - before) / (Now() - start);
+  const double bound = 64 * bandwidth / static_cast<double>(trainer.weights().parameters.bytes());
+  std::printf("decoding, 64 sequences: %.0f tokens/s, %.1f %% of the bandwidth bound of %.0f\n",
+              rate, 100 * rate / bound, bound);
+  return 0;
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) {
+  const bool f32 = argc > 1 && std::strcmp(argv[1], "f32") == 0;
+  const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
+  return hone::Main(f32 ? hone::DType::kF32 : hone::DType::kBF16, threads);
+}

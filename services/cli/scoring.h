@@ -1,0 +1,32 @@
+#pragma once
+
+// Rewards as the command line names them, and prompt files with them.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/reward/reward_function.h"
+#include "proto/hone/v1/reward.pb.h"
+
+namespace hone::cli {
+
+// What scores: `--scorer name[:option=value,...]`, several times, or the `reward` of a run file.
+struct RewardFlags {
+  std::vector<std::string> scorers;
+  std::string run_file;
+};
+
+// INVALID_ARGUMENT when neither or both are given, and for what RewardFunction refuses. "true" and
+// "false" are bools, all other values strings; the option `weight` is the scorer's weight.
+absl::StatusOr<RewardFunction> MakeReward(const RewardFlags& flags);
+
+// The lines of a prompt file. INVALID_ARGUMENT names "file:line: what" for each bad one. `limit`:
+// only the first so many; 0: all.
+struct PromptAndLine {
+  v1::Prompt prompt;
+  int64_t line;  // 1-based
+};
+absl::StatusOr<std::vector<PromptAndLine>> ReadPromptFile(const std::string& path, int64_t limit);
+
+}  // namespace hone::cli

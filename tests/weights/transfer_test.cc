@@ -1,0 +1,115 @@
+#include <cstring>
+
+#include "libs/weights/publisher.h"
+#include "libs/weights/stager.h"
+#include "tests/testing/test.h"
+
+namespace hone {
+namespace {
+
+ModelConfig Tiny() {
+  return ParseModelConfig(R"({"model_type":"deepseek_v3","hidden_size":512,"num_hidden_layers":2,
+      "num_attention_heads":4,"kv_lora_rank":64,"qk_nope_head_dim":16,"qk_rope_head_dim":8,"v_head_dim":16,
+      "first_k_dense_replace":1,"intermediate_size":512,"moe_intermediate_size":64,"n_routed_experts":4,
+      "num_experts_per_tok":2,"n_shared_experts":1,"vocab_size":300,"tie_word_embeddings":false})")
+      .value();
+}
+
+struct Transfer {
+  Transfer() : layout(Tiny()), weights(layout, DType::kF32), stager("r", layout, DType::kF32) {
+    auto* p = static_cast<float*>(weights.parameters.data());
+    for (int64_t i = 0; i < weights.parameters.size(); ++i)
+      p[i] = static_cast<float>(i % 1013) * 0.5f;
+    auto* b = static_cast<float*>(weights.biases.data());
+    for (int64_t i = 0; i < weights.biases.size(); ++i) b[i] = static_cast<float>(i);
+    snapshot = Snapshot::Take("r", 7, layout, weights);
+    snapshot->ForEachChunk([&](v1::Chunk chunk) {
+      chunks.push_back(std::move(chunk));
+      return true;
+    });
+  }
+  ParameterLayout layout;
+  Weights weights;
+  Stager stager;
+  std::shared_ptr<const Snapshot> snapshot;
+  std::vector<v1::Chunk> chunks;
+};
+
+TEST_CASE("weights arrive bit for bit, in chunks of at most 2 MiB, and only when complete",
+          "[weights]") {
+  Transfer t;
+  REQUIRE(t.chunks.size() >= 2);
+  REQUIRE_OK(t.stager.Begin(t.snapshot->manifest()));
+  for (const v1::Chunk& chunk : t.chunks) {
+    CHECK(chunk.data().size() <= size_t{2} << 20);
+    CHECK(t.stager.Take() == nullptr);
+    REQUIRE_OK(t.stager.Add(chunk));
+  }
+  const auto got = t.stager.Take();
+  REQUIRE(got != nullptr);
+  CHECK(t.stager.version() == 7);
+  CHECK(std::memcmp(got->parameters.data(), t.weights.parameters.data(),
+                    static_cast<size_t>(t.weights.parameters.bytes())) == 0);
+  CHECK(std::memcmp(got->biases.data(), t.weights.biases.data(),
+                    static_cast<size_t>(t.weights.biases.bytes())) == 0);
+  CHECK(WeightsDigest(*got) == WeightsDigest(t.weights));
+
+  SECTION("versions never go back") {
+    CHECK_CODE(t.stager.Begin(t.snapshot->manifest()), absl::StatusCode::kFailedPrecondition);
+  }
+}
+
+TEST_CASE("a damaged, foreign or disordered transfer is refused", "[weights]") {
+  Transfer t;
+  v1::Manifest manifest = t.snapshot->manifest();
+  SECTION("another run") {
+    manifest.set_run_id("other");
+    CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kInvalidArgument);
+  }
+  SECTION("another model") {
+    manifest.mutable_tensors(3)->set_bytes(4);
+    CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kInvalidArgument);
+  }
+  SECTION("an encoding of a later release") {
+    manifest.set_encoding(v1::ENCODING_SPARSE_DELTA);
+    CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kUnimplemented);
+  }
+  SECTION("a flipped bit in a chunk") {
+    REQUIRE_OK(t.stager.Begin(manifest));
+    (*t.chunks[0].mutable_data())[100] ^= 1;
+    CHECK_CODE(t.stager.Add(t.chunks[0]), absl::StatusCode::kDataLoss);
+  }
+  SECTION("a tensor whose checksum the manifest gives otherwise") {
+    manifest.mutable_tensors(0)->set_checksum(1);
+    REQUIRE_OK(t.stager.Begin(manifest));
+    absl::Status status;
+    for (const v1::Chunk& chunk : t.chunks) status = t.stager.Add(chunk);
+    CHECK_CODE(status, absl::StatusCode::kDataLoss);
+    CHECK(std::string(status.message()).find("model.embed_tokens.weight") != std::string::npos);
+  }
+  SECTION("a missing chunk, and then a whole new transfer") {
+    REQUIRE_OK(t.stager.Begin(manifest));
+    CHECK_CODE(t.stager.Add(t.chunks[1]), absl::StatusCode::kInvalidArgument);
+    REQUIRE_OK(t.stager.Begin(manifest));
+    for (const v1::Chunk& chunk : t.chunks) REQUIRE_OK(t.stager.Add(chunk));
+    CHECK(t.stager.Take() != nullptr);
+  }
+}
+
+TEST_CASE("a late joiner gets the newest version, and lower ones are not published", "[weights]") {
+  Transfer t;
+  Publisher publisher;
+  const auto soon = [] { return std::chrono::steady_clock::now() + std::chrono::milliseconds(5); };
+  CHECK(publisher.WaitFor("r", -1, soon()) == nullptr);
+  publisher.Publish(t.snapshot);
+  publisher.Publish(Snapshot::Take("r", 6, t.layout, t.weights));
+  REQUIRE(publisher.WaitFor("r", -1, soon()) != nullptr);
+  CHECK(publisher.WaitFor("r", -1, soon())->version() == 7);
+  CHECK(publisher.WaitFor("r", 7, soon()) == nullptr);
+  CHECK(publisher.WaitFor("other", -1, soon()) == nullptr);
+  publisher.Close();
+  CHECK(publisher.WaitFor("r", -1, kNoDeadline) == nullptr);
+}
+
+}  // namespace
+}  // namespace hone
