@@ -131,7 +131,12 @@ class Buffer {
 
   // Runs.
   absl::StatusOr<v1::StoredRun> LoadLiveRun(const std::string& run_id) const;
-  absl::StatusOr<v1::StoredRun> LoadRunOf(const std::string& run_id, uint64_t incarnation) const;
+  // For the learner's calls: ABORTED when `incarnation` is not the holder's (0: not checked), and
+  // the second one when the run has ended. A sign of life of the holder.
+  absl::StatusOr<v1::StoredRun> LoadRunOf(const std::string& run_id, uint64_t incarnation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<v1::StoredRun> LoadLiveRunOf(const std::string& run_id, uint64_t incarnation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status SetState(const std::string& run_id, v1::RunState from, v1::RunState to,
                         v1::Run* result);
   absl::Status EndRun(WriteBatch& batch, v1::StoredRun& run, v1::RunState state,

@@ -124,7 +124,7 @@ absl::Status Buffer::SettleEvaluations(const v1::StoredRun& run, Topics* topics)
 absl::StatusOr<v1::Evaluation> Buffer::Evaluate(const v1::EvaluateRequest& request) {
   Announce announce(*this);
   MutexLock lock(mu_);
-  HONE_ASSIGN_OR_RETURN(const v1::StoredRun run, LoadRun(*store_, request.run_id()));
+  HONE_ASSIGN_OR_RETURN(const v1::StoredRun run, LoadRunOf(request.run_id(), /*incarnation=*/0));
   const v1::EvaluationSpec* spec = FindEvaluation(run.run().spec(), request.name());
   if (spec == nullptr)
     return absl::NotFoundError(

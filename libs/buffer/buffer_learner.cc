@@ -11,14 +11,22 @@
 
 namespace hone {
 
-absl::StatusOr<v1::StoredRun> Buffer::LoadRunOf(const std::string& run_id,
-                                                uint64_t incarnation) const {
+absl::StatusOr<v1::StoredRun> Buffer::LoadRunOf(const std::string& run_id, uint64_t incarnation) {
   HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRun(*store_, run_id));
   if (incarnation != 0 && incarnation != run.learner_incarnation())
     return absl::AbortedError(absl::StrCat(
         "run \"", run_id, "\" was acquired by learner \"", run.learner_id(), "\" incarnation ",
         run.learner_incarnation(), ", not by the caller's ", incarnation));
+  learners_.Assume(run.learner_id());  // whatever it asks, it is alive
   return run;
+}
+
+absl::StatusOr<v1::StoredRun> Buffer::LoadLiveRunOf(const std::string& run_id,
+                                                    uint64_t incarnation) {
+  HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRunOf(run_id, incarnation));
+  if (!Ended(run.run().state())) return run;
+  return absl::AbortedError(
+      absl::StrCat("run \"", run_id, "\" has ended: ", ShortName(run.run().state())));
 }
 
 absl::StatusOr<v1::AcquireRunResponse> Buffer::AcquireRun(const v1::AcquireRunRequest& request) {
@@ -71,8 +79,7 @@ absl::StatusOr<v1::AcquireRunResponse> Buffer::AcquireRun(const v1::AcquireRunRe
 absl::Status Buffer::BeginStage(const v1::BeginStageRequest& request) {
   Announce announce(*this);
   MutexLock lock(mu_);
-  HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRunOf(request.run_id(), request.incarnation()));
-  HONE_RETURN_IF_ERROR(LoadLiveRun(request.run_id()).status());
+  HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadLiveRunOf(request.run_id(), request.incarnation()));
   absl::StatusOr<v1::StoredStage> old = LoadStage(*store_, run.run(), request.stage());
   if (old.ok()) {
     if (old->first_step() == request.first_step()) return absl::OkStatus();
@@ -119,8 +126,7 @@ absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& re
   Announce announce(*this);
   MutexLock lock(mu_);
   HONE_ASSIGN_OR_RETURN(const v1::StoredRun run,
-                        LoadRunOf(request.run_id(), request.incarnation()));
-  HONE_RETURN_IF_ERROR(LoadLiveRun(request.run_id()).status());
+                        LoadLiveRunOf(request.run_id(), request.incarnation()));
   HONE_ASSIGN_OR_RETURN(v1::StoredStage stage, LoadStage(*store_, run.run(), request.stage()));
   const v1::StageSpec& spec = *FindStage(run.run().spec(), request.stage());
   const int64_t s = request.stage_step();
@@ -310,7 +316,7 @@ absl::Status Buffer::EndStage(const v1::EndStageRequest& request) {
   MutexLock lock(mu_);
   HONE_ASSIGN_OR_RETURN(v1::StoredRun run, LoadRunOf(request.run_id(), request.incarnation()));
   if (run.run().state() == v1::RUN_STATE_SUCCEEDED && request.succeeded()) return absl::OkStatus();
-  HONE_RETURN_IF_ERROR(LoadLiveRun(request.run_id()).status());
+  HONE_RETURN_IF_ERROR(LoadLiveRunOf(request.run_id(), request.incarnation()).status());
   HONE_ASSIGN_OR_RETURN(v1::StoredStage stage, LoadStage(*store_, run.run(), request.stage()));
   const v1::StageSpec& spec = *FindStage(run.run().spec(), request.stage());
   if (request.succeeded()) {

@@ -52,6 +52,7 @@ Workers::Worker* Workers::Find(const std::string& id) {
 }
 
 void Workers::Assume(const std::string& id) {
+  if (id.empty()) return;
   Worker& w = workers_[id];
   w.heard = clock_.Now();
 }

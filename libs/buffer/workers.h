@@ -39,7 +39,7 @@ class Workers {
   Worker* Find(const std::string& id);
   const std::string& role() const { return role_; }
   const std::map<std::string, Worker>& all() const { return workers_; }
-  // A holder that is known only from the store.
+  // A sign of life without an incarnation; empty ids are nobody.
   void Assume(const std::string& id);
   // Forgets those not heard of for `limit` and returns their names.
   std::vector<std::string> TakeSilent(Duration limit);

@@ -15,6 +15,7 @@ absl::StatusOr<std::unique_ptr<CoordinatorClient>> CoordinatorClient::Create(
     const std::string& address, const rpc::ClientTls& tls, std::function<bool()> stop) {
   rpc::ChannelOptions options;
   options.tls = tls;
+  options.max_receive_bytes = 64 << 20;  // a group of long completions is one message
   options.max_attempts = 1;  // the Retrier repeats, and says that it does
   HONE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, rpc::MakeChannel(address, options));
   return std::unique_ptr<CoordinatorClient>(

@@ -14,6 +14,11 @@ namespace {
 // Units of the drawing; the page stretches it, lines and texts keep their size.
 constexpr double kWidth = 1000, kHeight = 400;
 
+// Labels of ticks are round: "20 %", not "20.0 %".
+std::string FormatTick(const Chart& chart, double value) {
+  return chart.percent ? absl::StrCat(FormatNumber(100 * value), " %") : FormatNumber(value);
+}
+
 std::string Format(const Chart& chart, double value) {
   return chart.percent ? FormatPercent(value) : FormatNumber(value);
 }
@@ -36,9 +41,14 @@ class Scale {
       high += room;
     }
     if (percent && low >= 0 && high > 0.8) high = 1;
-    ticks_ = NiceTicks(low, high, count);
-    low_ = ticks_.front();
-    high_ = ticks_.back();
+    for (const double t : NiceTicks(low, high, count)) {
+      // Round values just outside would waste height; 0 and 1 of parts are ends by nature.
+      const double room = 0.06 * (high - low);
+      if (t < low - room || t > high + room) continue;
+      ticks_.push_back(t);
+    }
+    low_ = std::min(low, ticks_.empty() ? low : ticks_.front());
+    high_ = std::max(high, ticks_.empty() ? high : ticks_.back());
   }
 
   // 0 at the foot, 1 at the top.
@@ -99,25 +109,20 @@ void DropOutside(std::vector<Point>& points, const StepAxis& axis) {
   std::erase_if(points, [&](const Point& p) { return !std::isfinite(axis.At(p.step)); });
 }
 
-// Sums of the curves up to each one, at the steps that all have with a finite value.
-std::vector<std::vector<Point>> Stack(const std::vector<Curve>& curves) {
-  std::vector<std::vector<Point>> sums;
-  std::vector<Point> below = curves.front().points;
-  for (Point& p : below) p.value = 0;
-  sums.push_back(below);
-  for (const Curve& c : curves) {
-    std::vector<Point> next;
+// Gives every curve the steps of the first one, so that thinning cuts all of them at the same
+// places.
+void Align(std::vector<Curve>& curves) {
+  for (size_t k = 1; k < curves.size(); ++k) {
+    std::vector<Point> aligned = curves.front().points;
     size_t i = 0;
-    for (const Point& p : below) {
-      while (i < c.points.size() && c.points[i].step < p.step) ++i;
-      const bool there = i < c.points.size() && c.points[i].step == p.step;
-      const double value = there && std::isfinite(c.points[i].value) ? c.points[i].value : 0;
-      next.push_back({p.step, p.value + value});
+    for (Point& p : aligned) {
+      const std::vector<Point>& own = curves[k].points;
+      while (i < own.size() && own[i].step < p.step) ++i;
+      const bool there = i < own.size() && own[i].step == p.step;
+      p.value = there ? own[i].value : std::numeric_limits<double>::quiet_NaN();
     }
-    sums.push_back(next);
-    below = std::move(next);
+    curves[k].points = std::move(aligned);
   }
-  return sums;
 }
 
 // Means of equal stretches: extremes of a stack's parts cannot all be kept at once.
@@ -139,7 +144,19 @@ std::vector<Point> Thin(const std::vector<Point>& points, size_t limit) {
   return out;
 }
 
-std::string Json(const Curve& c, const StepAxis& axis) {
+// Sums of the curves up to each one; needs curves of the same steps.
+std::vector<std::vector<Point>> Stack(const std::vector<Curve>& curves) {
+  std::vector<std::vector<Point>> sums{curves.front().points};
+  for (Point& p : sums.front()) p.value = 0;
+  for (const Curve& c : curves) {
+    sums.push_back(sums.back());
+    for (size_t i = 0; i < c.points.size(); ++i)
+      if (std::isfinite(c.points[i].value)) sums.back()[i].value += c.points[i].value;
+  }
+  return sums;
+}
+
+std::string Json(const Curve& c) {
   std::string x, y;
   for (const Point& p : c.points) {
     absl::StrAppend(&x, x.empty() ? "" : ",", p.step);
@@ -155,7 +172,7 @@ std::string Frame(const Chart& chart, const StepAxis& axis, const Scale& scale,
   for (const double t : scale.ticks()) {
     const double y = scale.At(t);
     absl::StrAppendFormat(&labels, "<span class=\"y\" style=\"bottom:%.2f%%\">%s</span>", 100 * y,
-                          Format(chart, t));
+                          FormatTick(chart, t));
     absl::StrAppendFormat(&lines, "<path class=\"grid\" d=\"M0 %.4gH%g\"/>", (1 - y) * kHeight,
                           kWidth);
   }
@@ -185,15 +202,14 @@ RenderedChart RenderChart(const Chart& original, const StepAxis& axis, int index
   std::vector<int64_t> breaks;
   for (const StepAxis::Segment& s : axis.segments()) breaks.push_back(s.stage.to);
   double low = std::numeric_limits<double>::infinity(), high = -low;
-  bool smoothed = false;
   std::vector<std::vector<Point>> means(chart.curves.size());
+  for (Curve& c : chart.curves) DropOutside(c.points, axis);
+  if (chart.stacked) Align(chart.curves);
   for (size_t i = 0; i < chart.curves.size(); ++i) {
     Curve& c = chart.curves[i];
-    DropOutside(c.points, axis);
     if (c.smooth && c.points.size() >= 40) {
       const int half = std::max(2, static_cast<int>(c.points.size()) / 60);
       means[i] = Downsample(RunningMean(c.points, half, breaks), kMostPoints);
-      smoothed = true;
     }
     c.points = chart.stacked ? Thin(c.points, kMostPoints) : Downsample(c.points, kMostPoints);
   }
@@ -223,6 +239,18 @@ RenderedChart RenderChart(const Chart& original, const StepAxis& axis, int index
         "null"};
   }
 
+  const auto zero = [](const Curve& c) {
+    return std::all_of(c.points.begin(), c.points.end(),
+                       [](const Point& p) { return p.value == 0; });
+  };
+  if (!chart.all_zero.empty() && missing.empty() &&
+      std::all_of(chart.curves.begin(), chart.curves.end(), zero)) {
+    return {absl::StrCat("<figure class=\"panel absent\"><figcaption>", head, "<p class=\"why\">",
+                         EscapeHtml(chart.explanation), "</p></figcaption><p class=\"zero\">",
+                         EscapeHtml(chart.all_zero), "</p></figure>"),
+            "null"};
+  }
+
   std::vector<std::vector<Point>> sums;
   if (chart.stacked) sums = Stack(chart.curves);
   const auto widen = [&](const std::vector<Point>& points) {
@@ -235,8 +263,8 @@ RenderedChart RenderChart(const Chart& original, const StepAxis& axis, int index
   for (const Curve& c : chart.curves) widen(c.points);
   for (const auto& s : sums) widen(s);
   const bool logarithmic = chart.allow_log && !chart.stacked && low > 0 && high / low > 100;
-  if (chart.zero && !logarithmic && low > 0) low = 0;
-  const Scale scale(low, high, logarithmic, chart.percent, chart.tall ? 5 : 3);
+  if (!logarithmic && low > 0) low = 0;
+  const Scale scale(low, high, logarithmic, chart.percent, chart.tall ? 5 : 4);
 
   std::string paths, legend, json;
   for (size_t i = 0; i < chart.curves.size(); ++i) {
@@ -251,7 +279,7 @@ RenderedChart RenderChart(const Chart& original, const StepAxis& axis, int index
       if (!means[i].empty())
         absl::StrAppend(&paths, "<path class=\"line ", color, "\" d=\"",
                         LinePath(means[i], axis, scale), "\"/>");
-      if (c.dots || c.points.size() <= 12)
+      if (c.dots || c.points.size() <= 24)
         absl::StrAppend(&paths, "<path class=\"dots ", color, "\" d=\"",
                         DotsPath(c.points, axis, scale), "\"/>");
     }
@@ -260,21 +288,21 @@ RenderedChart RenderChart(const Chart& original, const StepAxis& axis, int index
       if (std::isfinite(p.value)) last = p.value;
     absl::StrAppend(&legend, "<span class=\"key ", color, "\">", EscapeHtml(c.label), " <b>",
                     Format(chart, last), "</b></span>");
-    absl::StrAppend(&json, json.empty() ? "" : ",", Json(c, axis));
+    absl::StrAppend(&json, json.empty() ? "" : ",", Json(c));
   }
   std::string why = EscapeHtml(chart.explanation);
-  if (smoothed) absl::StrAppend(&why, why.empty() ? "" : "; ", "bold: running mean");
   if (logarithmic) absl::StrAppend(&why, why.empty() ? "" : "; ", "logarithmic scale");
   if (!missing.empty())
     absl::StrAppend(&why, why.empty() ? "" : "; ", "not measured: ", EscapeHtml(missing));
   int64_t newest = 0;
   for (const Curve& c : chart.curves) newest = std::max(newest, c.points.back().step);
-  return {absl::StrCat("<figure class=\"panel", chart.tall ? " wide" : "", "\" data-i=\"", index,
-                       "\"><figcaption>", head, why.empty() ? "" : "<p class=\"why\">", why,
-                       why.empty() ? "" : "</p>", "<p class=\"legend\">", legend,
-                       "<span class=\"at\">step <b>", FormatCount(newest), "</b></span></p>",
-                       "</figcaption>", Frame(chart, axis, scale, paths), "</figure>"),
-          absl::StrCat("{\"p\":", chart.percent ? 1 : 0, ",\"s\":[", json, "]}")};
+  return {
+      absl::StrCat("<figure class=\"panel", chart.tall ? " wide" : "", "\" data-i=\"", index,
+                   "\"><figcaption><div class=\"head\">", head, "<span class=\"at\">step <b>",
+                   FormatCount(newest), "</b></span></div>", why.empty() ? "" : "<p class=\"why\">",
+                   why, why.empty() ? "" : "</p>", "<p class=\"legend\">", legend,
+                   "</p></figcaption>", Frame(chart, axis, scale, paths), "</figure>"),
+      absl::StrCat("{\"p\":", chart.percent ? 1 : 0, ",\"s\":[", json, "]}")};
 }
 
 }  // namespace hone

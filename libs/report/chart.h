@@ -18,6 +18,7 @@ struct Curve {
   bool smooth = false;  // drawn pale, with the running mean over it
 };
 
+// The scale begins at 0 unless a value is negative.
 struct Chart {
   std::string title;
   std::string explanation;  // one line: unit, or how to read it
@@ -28,6 +29,7 @@ struct Chart {
   bool allow_log = false;  // logarithmic when the values, all positive, span more than two decades
   bool tall = false;
   std::string empty = "not measured in this run";
+  std::string all_zero;  // said instead of drawing a flat line, when every value is exactly 0
 };
 
 // Most points of a curve.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -107,8 +108,15 @@ std::string Uncertainty(const v1::Evaluation& e) {
 std::string PassFigures(const ReportData& data) {
   std::map<std::string, std::vector<const v1::Evaluation*>> by_name;
   for (const v1::Evaluation& e : data.evaluations) by_name[e.name()].push_back(&e);
+  std::vector<std::string> names;
+  for (const v1::EvaluationSpec& e : data.run.spec().evaluations()) names.push_back(e.name());
+  for (const v1::Evaluation& e : data.evaluations) names.push_back(e.name());
   std::string html;
-  for (const auto& [name, all] : by_name) {
+  for (const std::string& name : names) {
+    const auto it = by_name.find(name);
+    if (it == by_name.end()) continue;
+    const std::vector<const v1::Evaluation*> all = std::move(it->second);
+    by_name.erase(it);
     const v1::Evaluation &first = *all.front(), &last = *all.back();
     const bool one = all.size() == 1;
     const double gain = 100 * (last.pass_at_1() - first.pass_at_1());
@@ -240,7 +248,7 @@ std::string RenderKeyFigures(const ReportData& data) {
              "completion tokens over GRPO steps as a whole"),
       Figure("Tokens per second, trained", Rate(data.steps, "batch_tokens", "train_seconds", false),
              "tokens over the time of updates"),
-      Figure("Step", FormatSeconds(Median(seconds)),
+      Figure("Time of a step", FormatSeconds(Median(seconds)),
              absl::StrCat("median of ", FormatCount(static_cast<int64_t>(seconds.size())),
                           any_grpo ? " GRPO steps" : " steps")),
       Checkpoints(data), "</dl>\n");

@@ -20,7 +20,7 @@ absl::string_view PageScript() {
   };
   const percent = v => {
     const p = 100 * v;
-    return (p !== 0 && Math.abs(p) < 0.05 ? number(p) : String(Number(p.toFixed(1)))) + ' %';
+    return (p !== 0 && Math.abs(p) < 0.05 ? number(p) : p.toFixed(1)) + ' %';
   };
   const grouped = n => String(n).replace(/\B(?=(\d{3})+$)/g, ' ');
 

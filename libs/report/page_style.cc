@@ -8,7 +8,7 @@ absl::string_view PageStyle() {
   --rule: #e3e0d8; --grid: #ebe8e1; --bound: #a9a496;
   --c1: #1f5f9e; --c2: #c8571b; --c3: #2c8561; --c4: #8a4f9e; --c5: #a17c10;
   --good: #1f7a50; --bad: #b3372c; --think: #6a6f78; --tag: #a5a9b0; --wash: #f3f1ea;
-  --w1: #b9bec7; --w2: #cdd1d8; --w3: #9ea4af; --w4: #e2e4e8; --muted: #7f9ab5;
+  --w1: #b9bec7; --w2: #d2d6dc; --w3: #949ba7; --w4: #e6e8eb; --muted: #7f9ab5;
   --sans: "Inter", "Source Sans 3", "Segoe UI", system-ui, -apple-system, "Helvetica Neue", "Liberation Sans", Arial, sans-serif;
   --serif: "Source Serif 4", "Iowan Old Style", "Palatino Linotype", Palatino, Charter, "Liberation Serif", Georgia, serif;
   --mono: "JetBrains Mono", "SF Mono", Consolas, "Liberation Mono", Menlo, monospace;
@@ -19,7 +19,7 @@ absl::string_view PageStyle() {
     --rule: #2e3238; --grid: #292d33; --bound: #6d6a61;
     --c1: #6aaeea; --c2: #f0935a; --c3: #62c89b; --c4: #c792db; --c5: #d9b64a;
     --good: #62c89b; --bad: #ef8178; --think: #9a9fa8; --tag: #666c76; --wash: #22262c;
-    --w1: #4b515b; --w2: #3d424b; --w3: #5d646f; --w4: #2f343b; --muted: #54708c;
+    --w1: #4a505a; --w2: #343941; --w3: #69717d; --w4: #262a30; --muted: #54708c;
   }
 }
 * { box-sizing: border-box; }
@@ -68,7 +68,8 @@ figcaption { flex: 1; }
 .key.c1::before { color: var(--c1); } .key.c2::before { color: var(--c2); } .key.c3::before { color: var(--c3); }
 .key.c4::before { color: var(--c4); } .key.c5::before { color: var(--c5); }
 .key b { color: var(--ink); }
-.at { margin-left: auto; color: var(--faint); } .at b { font-weight: 400; }
+.head { display: flex; align-items: baseline; gap: 12px; }
+.at { margin-left: auto; color: var(--faint); font-size: 13px; white-space: nowrap; } .at b { font-weight: 400; }
 .reading .at { color: var(--ink); }
 .plot { padding: 8px 14px 26px 52px; }
 .plot.staged { padding-top: 24px; }
@@ -76,7 +77,7 @@ figcaption { flex: 1; }
 .tall .field { height: 300px; }
 .field svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
 .field path { fill: none; vector-effect: non-scaling-stroke; }
-.grid-line, .field .grid { stroke: var(--grid); stroke-width: 1; }
+.field .grid { stroke: var(--grid); stroke-width: 1; }
 .bound { stroke: var(--bound); stroke-width: 1; stroke-dasharray: 3 3; }
 .line { stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; }
 .line.pale { stroke-width: 1; opacity: 0.32; }
@@ -91,8 +92,9 @@ figcaption { flex: 1; }
 .stage { bottom: 100%; margin-bottom: 6px; padding-left: 4px; overflow: hidden; text-overflow: ellipsis; color: var(--faint); line-height: 1.2; }
 .cursor { position: absolute; top: 0; bottom: 0; width: 1px; background: var(--ink); opacity: 0; pointer-events: none; }
 .reading .cursor { opacity: 0.55; }
-.panel.absent .none { display: flex; align-items: center; justify-content: center; min-height: 140px; margin: 8px 0 26px;
+.panel.absent .none, .panel.absent .zero { display: flex; align-items: center; justify-content: center; min-height: 140px; margin: 8px 0 26px;
   border: 1px dashed var(--rule); font-size: 13px; }
+.panel.absent .zero { border-style: solid; color: var(--good); font-size: 15px; }
 
 .ledger { margin-top: 24px; break-inside: avoid; }
 .ledger h3 span { font-weight: 400; color: var(--soft); margin-left: 8px; }

@@ -21,15 +21,15 @@ struct Metric {
 };
 
 struct Panel {
-  Part part;
-  const char* title;
-  const char* explanation;
+  Part part = Part::kGrpo;
+  const char* title = "";
+  const char* explanation = "";
   std::vector<Metric> metrics;
   bool percent = false;
   bool smooth = false;
-  bool zero = true;
   bool stacked = false;
   bool allow_log = false;
+  const char* all_zero = "";
 };
 
 struct Section {
@@ -38,110 +38,89 @@ struct Section {
 };
 
 std::vector<Section> Sections() {
-  return {
-      {"What it learns",
-       {
-           {Part::kGrpo,
-            "Reward",
-            "mean over the completions of a step",
-            {{"Mean", "reward_mean"}},
-            false,
-            true},
-           {Part::kGrpo,
-            "Response length",
-            "tokens per completion",
-            {{"Mean", "response_length_mean"}, {"95th percentile", "response_length_p95"}},
-            false,
-            true},
-           {Part::kAll,
-            "Entropy",
-            "nats per token of the policy's distribution",
-            {{"Sampling", "rollout_entropy"}, {"Demonstrations", "entropy"}},
-            false,
-            true},
-           {Part::kGrpo,
-            "Divergence from the reference",
-            "nats per token, K3 estimator",
-            {{"KL", "kl_to_reference"}}},
-           {Part::kGrpo,
-            "Groups without a signal",
-            "all completions of a group got the same reward",
-            {{"All", "zero_variance_fraction"},
-             {"Solved", "zero_variance_high_fraction"},
-             {"Failed", "zero_variance_low_fraction"}},
-            true,
-            true},
-           {Part::kGrpo,
-            "Cut off or unscored",
-            "part of the completions",
-            {{"Cut off", "truncated_ratio"}, {"Unscored", "unscored_ratio"}},
-            true},
-           {Part::kSft,
-            "Loss on demonstrations",
-            "cross-entropy in nats per token",
-            {{"Loss", "loss"}},
-            false,
-            true},
-       }},
-      {"How it is updated",
-       {
-           {Part::kGrpo,
-            "Clipped tokens",
-            "part of the trained tokens outside the trust region",
-            {{"Falling", "clip_fraction_low"}, {"Rising", "clip_fraction_high"}},
-            true,
-            true},
-           {Part::kAll,
-            "Gradient norm",
-            "L2, before clipping",
-            {{"Norm", "grad_norm"}},
-            false,
-            true,
-            true,
-            false,
-            true},
-           {Part::kAll, "Learning rate", "", {{"Rate", "learning_rate"}}},
-           {Part::kGrpo,
-            "Sampler against learner",
-            "largest difference of a token's log-probability",
-            {{"Largest", "logprob_abs_diff_max"}}},
-           {Part::kAll,
-            "Expert balance",
-            "load of the fullest expert over the mean, less one",
-            {{"Largest violation", "moe_max_violation"}},
-            false,
-            true},
-           {Part::kGrpo,
-            "Staleness",
-            "steps between the sampling weights and the update",
-            {{"Mean", "staleness_mean"}}},
-       }},
-      {"Where the time goes",
-       {
-           {Part::kAll,
-            "Tokens per second",
-            "generated: completion tokens over the whole step",
-            {{"Trained", "train_tokens_per_second"}, {"Generated", "generated_tokens_per_second"}},
-            false,
-            true},
-           {Part::kGrpo,
-            "Seconds of a step",
-            "stacked",
-            {{"Training", "train_seconds"},
-             {"Waiting for the batch", "wait_batch_seconds"},
-             {"Everything else", "other_seconds"}},
-            false,
-            false,
-            true,
-            true},
-           {Part::kAll,
-            "Tokens of an update",
-            "",
-            {{"Trained", "batch_tokens"}, {"Completions", "completion_tokens"}},
-            false,
-            true},
-       }},
+  const std::vector<Panel> learns = {
+      {.title = "Reward",
+       .explanation = "mean over the completions of a step",
+       .metrics = {{"Mean", "reward_mean"}},
+       .smooth = true},
+      {.title = "Response length",
+       .explanation = "tokens per completion",
+       .metrics = {{"Mean", "response_length_mean"}, {"95th percentile", "response_length_p95"}},
+       .smooth = true},
+      {.part = Part::kAll,
+       .title = "Entropy",
+       .explanation = "of the policy's distribution, nats per token",
+       .metrics = {{"Sampling", "rollout_entropy"}, {"Demonstrations", "entropy"}},
+       .smooth = true},
+      {.title = "Divergence from the reference",
+       .explanation = "K3 estimator, nats per token",
+       .metrics = {{"KL", "kl_to_reference"}}},
+      {.title = "Groups without a signal",
+       .explanation = "all completions got the same reward",
+       .metrics = {{"All", "zero_variance_fraction"},
+                   {"Solved", "zero_variance_high_fraction"},
+                   {"Failed", "zero_variance_low_fraction"}},
+       .percent = true,
+       .smooth = true},
+      {.title = "Cut off or unscored",
+       .explanation = "part of the completions",
+       .metrics = {{"Cut off", "truncated_ratio"}, {"Unscored", "unscored_ratio"}},
+       .percent = true,
+       .smooth = true,
+       .all_zero = "None at any step"},
   };
+  const std::vector<Panel> updates = {
+      {.part = Part::kSft,
+       .title = "Loss on demonstrations",
+       .explanation = "cross-entropy, nats per token",
+       .metrics = {{"Loss", "loss"}},
+       .smooth = true},
+      {.title = "Clipped tokens",
+       .explanation = "trained tokens outside the trust region",
+       .metrics = {{"Falling", "clip_fraction_low"}, {"Rising", "clip_fraction_high"}},
+       .percent = true,
+       .smooth = true,
+       .all_zero = "None at any step"},
+      {.part = Part::kAll,
+       .title = "Gradient norm",
+       .explanation = "L2, before clipping",
+       .metrics = {{"Norm", "grad_norm"}},
+       .smooth = true,
+       .allow_log = true},
+      {.part = Part::kAll,
+       .title = "Learning rate",
+       .explanation = "after warm-up and decay",
+       .metrics = {{"Rate", "learning_rate"}}},
+      {.part = Part::kAll,
+       .title = "Expert balance",
+       .explanation = "load of the fullest expert over the mean, less one",
+       .metrics = {{"Largest violation", "moe_max_violation"}},
+       .smooth = true},
+      {.title = "Sampler against learner",
+       .explanation = "largest difference of a token's log-probability",
+       .metrics = {{"Largest", "logprob_abs_diff_max"}},
+       .all_zero = "0 at every step: bit-identical"},
+  };
+  const std::vector<Panel> time = {
+      {.part = Part::kAll,
+       .title = "Tokens per second",
+       .explanation = "generated: completion tokens over the whole step",
+       .metrics = {{"Trained", "train_tokens_per_second"},
+                   {"Generated", "generated_tokens_per_second"}},
+       .smooth = true},
+      {.title = "Seconds of a step",
+       .explanation = "stacked",
+       .metrics = {{"Training", "train_seconds"},
+                   {"Waiting", "wait_batch_seconds"},
+                   {"Everything else", "other_seconds"}},
+       .stacked = true},
+      {.title = "Staleness",
+       .explanation = "steps between the sampling weights and the update",
+       .metrics = {{"Mean", "staleness_mean"}},
+       .all_zero = "0 at every step: on-policy"},
+  };
+  return {
+      {"What it learns", learns}, {"How it is updated", updates}, {"Where the time goes", time}};
 }
 
 // The axis of the stages that a panel is about.
@@ -168,12 +147,22 @@ Chart PassChart(const ReportData& data) {
               .explanation = "pass@1: mean part of correct completions",
               .percent = true,
               .tall = true};
-  int color = 2;
+  // In the run file's order, so that colours stay the same from run to run.
+  std::vector<std::string> names;
+  for (const v1::EvaluationSpec& e : data.run.spec().evaluations()) names.push_back(e.name());
+  for (const v1::Evaluation& e : data.evaluations) names.push_back(e.name());
   std::map<std::string, std::vector<Point>> evaluations;
   for (const v1::Evaluation& e : data.evaluations)
     evaluations[e.name()].push_back({e.step(), e.pass_at_1()});
-  for (auto& [name, points] : evaluations) {
-    chart.curves.push_back({absl::StrCat("Evaluation ", name), points, color, true, false});
+  int color = 2;
+  for (const std::string& name : names) {
+    const auto it = evaluations.find(name);
+    if (it == evaluations.end()) continue;
+    chart.curves.push_back({.label = absl::StrCat("Evaluation ", name),
+                            .points = std::move(it->second),
+                            .color = color,
+                            .dots = true});
+    evaluations.erase(it);
     color = color == 5 ? 2 : color + 1;
   }
   chart.curves.insert(chart.curves.begin(),
@@ -214,13 +203,20 @@ Panels RenderPanels(const ReportData& data) {
       Chart chart{.title = p.title,
                   .explanation = p.explanation,
                   .percent = p.percent,
-                  .zero = p.zero,
                   .stacked = p.stacked,
-                  .allow_log = p.allow_log};
+                  .allow_log = p.allow_log,
+                  .all_zero = p.all_zero};
+      const StepAxis axis = AxisOf(stages, p, data.steps);
+      // The last step of the stage before is the axis' left end, but none of the stage's own.
+      std::set<std::string> shown;
+      for (const StepAxis::Segment& s : axis.segments()) shown.insert(s.stage.name);
+      std::vector<v1::StepMetrics> steps;
+      for (const v1::StepMetrics& m : data.steps)
+        if (shown.contains(m.stage())) steps.push_back(m);
       int color = 1;
       for (const Metric& m : p.metrics)
-        chart.curves.push_back({m.label, Collect(data.steps, m.name), color++, false, p.smooth});
-      absl::StrAppend(&grid, add(chart, AxisOf(stages, p, data.steps)), "\n");
+        chart.curves.push_back({m.label, Collect(steps, m.name), color++, false, p.smooth});
+      absl::StrAppend(&grid, add(chart, axis), "\n");
     }
     absl::StrAppend(&out.html, "<section><h2>", section.title, "</h2><div class=\"grid\">\n", grid,
                     "</div></section>\n");
@@ -229,7 +225,8 @@ Panels RenderPanels(const ReportData& data) {
       &out.html,
       "<p class=\"foot\">The horizontal axis is the run's global step. Stages stand side "
       "by side, each with its own scale, so that short ones stay readable; a panel shows "
-      "the stages in which its metric was measured. Long curves are thinned with every "
+      "the stages in which its metric was measured. Where a line is pale it is every step, and the "
+      "bold one its running mean. Long curves are thinned with every "
       "stretch's least and largest value kept; stacked ones show means.</p>\n");
   out.json = absl::StrCat("[", out.json, "]");
   return out;

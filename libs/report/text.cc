@@ -107,9 +107,7 @@ std::string FormatPercent(double value) {
   if (!std::isfinite(value)) return "n/a";
   const double percent = 100 * value;
   if (percent != 0 && std::abs(percent) < 0.05) return absl::StrCat(FormatNumber(percent), " %");
-  std::string text = absl::StrFormat("%.1f", percent);
-  if (text.ends_with(".0")) text.resize(text.size() - 2);
-  return text + " %";
+  return absl::StrFormat("%.1f %%", percent);
 }
 
 std::string FormatCount(int64_t value) {

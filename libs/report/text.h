@@ -15,7 +15,7 @@ std::string EscapeHtml(absl::string_view text);
 
 // Three significant digits: "0.512", "1.20 k", "3×10⁻⁵"; "n/a" when not finite.
 std::string FormatNumber(double value);
-// 0.512 -> "51.2 %".
+// 0.5 -> "50.0 %".
 std::string FormatPercent(double value);
 // Digits in groups of three: "12 345".
 std::string FormatCount(int64_t value);

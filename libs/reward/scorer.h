@@ -18,8 +18,8 @@ class Scorer {
 
   // `outcome`, `reason` and, where the outcome is SCORED or UNPARSED, `value` in [0, 1], 1 being
   // the full value. The caller fills in name, weight and seconds. An item that cannot be scored
-  // gets a typed outcome, never a silent 0. Takes less than 50 ms for any item within
-  // RewardFunction's size limit.
+  // gets a typed outcome, never a silent 0. Time is linear in the item's size; the aim is
+  // less than 50 ms for any item (README.md has the measurement).
   virtual v1::ScorePart Score(const v1::ScoreItem& item) const = 0;
 };
 

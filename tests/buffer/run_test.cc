@@ -72,7 +72,7 @@ TEST_CASE("A cancelled run drops what is open, says why, and refuses everything 
   CHECK(w.Issues(v1::ISSUE_STATE_DROPPED).size() == 3);
   CHECK(w.Issues()[1].reason() == "run cancelled");
   CHECK_CODE(w.Commit("a", leases[1], 0), absl::StatusCode::kFailedPrecondition);
-  CHECK_CODE(w.Pull(1), absl::StatusCode::kFailedPrecondition);
+  CHECK_CODE(w.Pull(1), absl::StatusCode::kAborted);
   absl::StatusOr<v1::RunState> state = w.Step(1);
   REQUIRE_OK(state);
   CHECK(*state == v1::RUN_STATE_CANCELLED);
@@ -84,6 +84,11 @@ TEST_CASE("A run is given to one learner at a time", "[buffer]") {
   v1::AcquireRunRequest other;
   other.set_learner_id("other");
   other.set_incarnation(9);
+  CHECK(w.buffer().AcquireRun(other)->run_id().empty());
+  w.clock.Advance(std::chrono::seconds(200));
+  CHECK_CODE(w.Pull(1), absl::StatusCode::kFailedPrecondition);  // not begun, but a sign of life
+  w.clock.Advance(std::chrono::seconds(200));
+  REQUIRE_OK(w.buffer().Tick());
   CHECK(w.buffer().AcquireRun(other)->run_id().empty());
   w.clock.Advance(std::chrono::seconds(301));
   REQUIRE_OK(w.buffer().Tick());

@@ -68,7 +68,7 @@ TEST_CASE("numbers are written for people", "[report]") {
   CHECK(FormatNumber(12345) == "12.3 k");
   CHECK(FormatNumber(9999999) == "10 M");
   CHECK(FormatNumber(std::numeric_limits<double>::quiet_NaN()) == "n/a");
-  CHECK(FormatPercent(0.4801) == "48 %");
+  CHECK(FormatPercent(0.4801) == "48.0 %");
   CHECK(FormatPercent(0.9164) == "91.6 %");
   CHECK(FormatCount(1234567) == "1 234 567");
   CHECK(FormatCount(-123) == "-123");

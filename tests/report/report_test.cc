@@ -35,7 +35,7 @@ TEST_CASE("the page shows the figures of a whole run", "[report]") {
   CHECK(absl::StrContains(page,
                           "<h1>countdown <span class=\"state succeeded\">succeeded</span></h1>"));
   CHECK(absl::StrContains(page, "cold-start (supervised, 200 steps) → grpo (GRPO, 100 steps)"));
-  CHECK(absl::StrContains(page, "48 % → 91.6 %"));  // pass@1 of validation
+  CHECK(absl::StrContains(page, "48.0 % → 91.6 %"));  // pass@1 of validation
   CHECK(absl::StrContains(page, "bit-identical log-probabilities on all 100 steps"));
   CHECK(absl::StrContains(page, "<dd>1 600</dd><dd class=\"detail\">0 dropped · 0 lost"));
   CHECK(absl::StrContains(page, "Solved at the first attempt"));
@@ -146,6 +146,17 @@ TEST_CASE("parity that fails is shown as such", "[report]") {
 TEST_CASE("a run of many steps gives a page of bounded size", "[report]") {
   const std::string page = RenderReport(testing::SyntheticRun(3000, 9000));
   CHECK(page.size() < 1'600'000);
+}
+
+TEST_CASE("a panel of one stage has no point of another", "[report]") {
+  ReportData data = testing::SyntheticRun(100, 30);
+  for (v1::StepMetrics& m : data.steps)
+    if (m.stage() == "cold-start") (*m.mutable_values())["train_seconds"] = 77;
+  const std::string page = RenderReport(data);
+  const size_t panel = page.find("Seconds of a step");
+  REQUIRE(panel != std::string::npos);
+  // Else the scale would reach 80.
+  CHECK_FALSE(absl::StrContains(page.substr(panel, page.find("</figure>", panel) - panel), ">80<"));
 }
 
 TEST_CASE("a replayed step counts once", "[report]") {

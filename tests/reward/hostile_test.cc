@@ -78,7 +78,7 @@ TEST_CASE("hostile completions are judged in linear time", "[reward]") {
       }
     }
   }
-  // The promise is 50 ms in a release build; this bound is for debug builds with sanitizers.
+  // The aim is 50 ms in a release build; this bound is for debug builds with sanitizers.
   INFO(slowest_text);
   WARN("slowest scorer on a hostile completion: " << slowest * 1e3 << " ms, " << slowest_text);
   CHECK(slowest < 1);
