@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -131,6 +132,11 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
 
 absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
   HONE_RETURN_IF_ERROR(Check(flags));
+  // A checkpoint has the Hugging Face layout in a folder of its own.
+  if (const std::string inner = flags.model + "/hf";
+      !std::filesystem::exists(flags.model + "/config.json") &&
+      std::filesystem::exists(inner + "/config.json"))
+    flags.model = inner;
   HONE_ASSIGN_OR_RETURN(const RewardFunction reward, MakeReward(flags.reward));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
@@ -188,7 +194,7 @@ void AddEvalCommand(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = AddCommand(app, context, "eval", "evaluate a model folder in this process",
                                  [flags](Context& c) { return Evaluate(c, *flags); });
-  command->add_option("--model", flags->model, "Hugging Face folder, e.g. a checkpoint")
+  command->add_option("--model", flags->model, "Hugging Face folder, or a checkpoint of a run")
       ->required();
   command->add_option("--prompts", flags->prompts, "JSON lines of a prompt set")->required();
   AddRewardOptions(*command, flags->reward);
