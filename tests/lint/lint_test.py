@@ -39,7 +39,7 @@ class LintTest(unittest.TestCase):
         self.assertIn(message, "\n".join(run(lint, changes)))
 
     def test_good_tree(self):
-        for lint in ("includes", "metrics", "protos", "sizes", "tree"):
+        for lint in ("dashboards", "includes", "metrics", "protos", "sizes", "tree"):
             with self.subTest(lint):
                 self.accepts(lint)
 
@@ -79,6 +79,18 @@ class LintTest(unittest.TestCase):
         self.finds("metrics", {"libs/telemetry/README.md": README + "| `hone_a_total` | counter |\n"}, "twice")
         self.accepts("metrics", {"deploy/x.json": '"expr": "rate(hone_a_total[5m]) / hone_z_b_total"'})
         self.finds("metrics", {"deploy/x.json": '"expr": "hone_a"'}, "deploy/x.json: hone_a is not a metric")
+
+    def test_dashboards(self):
+        source = '{"type": "prometheus", "uid": "${datasource}"}'
+        board = """{"uid": "b", "id": null, "editable": false, "templating": {"list": [{"name": "datasource"}, {"name": "job"}]},
+          "panels": [{"id": 1, "type": "stat", "title": "T", "description": "D", "datasource": SRC, "gridPos": {"x": 0, "y": 0, "w": 12, "h": 4},
+            "fieldConfig": {"defaults": {"unit": "s"}}, "targets": [{"datasource": SRC, "expr": "rate(a{job=~\\"$job\\"}[$__rate_interval])"}]}]}
+          """.replace("SRC", source)
+        name = "deploy/grafana/dashboards/b.json"
+        self.accepts("dashboards", {name: board})
+        for old, new, message in [("$__rate_interval", "5m", "a range that is not"), ('"unit": "s"', '"unit": ""', "a description or a unit"),
+                                  ("$job", "$jobs", "no variable jobs"), ('"x": 0', '"x": 13', "24 columns"), ('"id": null', '"id": 3', "no id")]:
+            self.finds("dashboards", {name: board.replace(old, new)}, message)
 
     def test_protos(self):
         self.finds("protos", {"proto/hone/y.proto": "message M {\n}\n"}, "nothing says what the file is for")
