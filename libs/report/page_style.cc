@@ -148,6 +148,7 @@ article .facts { color: var(--soft); margin-left: auto; }
   body { font-size: 11px; } main { max-width: none; padding: 0; }
   .grid { grid-template-columns: repeat(3, 1fr); gap: 18px 20px; } .field { height: 90px; } .tall .field { height: 200px; }
   .sides { grid-template-columns: 1fr 1fr; } section { margin-top: 26px; } h2 { break-after: avoid; }
+  table { font-size: 9px; } th { font-size: 9px; } th, td { padding: 4px 0 4px 8px; } .scroll { overflow: visible; }
   .bar i, .ledger li i, .key::before, pre.prompt { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 )css";
