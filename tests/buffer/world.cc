@@ -51,7 +51,15 @@ void World::Reopen() {
 void World::Kill() {
   const std::string from = Options().path;
   folders_.push_back(std::make_unique<TempDir>());
-  std::filesystem::copy(from, Options().path, std::filesystem::copy_options::recursive);
+  // The store deletes old files in the background: a file that vanishes while it is copied means "copy again".
+  std::error_code error;
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    std::filesystem::remove_all(Options().path);
+    error.clear();
+    std::filesystem::copy(from, Options().path, std::filesystem::copy_options::recursive, error);
+    if (!error) break;
+  }
+  REQUIRE_FALSE(error);
   killed_.push_back(std::move(buffer_));
   Reopen();
   // Only now, so that closing cannot have helped.
