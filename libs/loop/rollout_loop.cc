@@ -262,8 +262,8 @@ void RolloutLoop::LeaseThread(Assignment& a) {
       });
       if (stop_ || reassigned_) return;
       request.set_weights_version(version_);
-      request.set_max_groups(static_cast<int32_t>(
-          std::clamp<int64_t>((options_.max_sequences - sequences_) / 8, 1, 64)));
+      request.set_max_groups(static_cast<int32_t>(std::clamp<int64_t>(
+          (options_.max_sequences - sequences_) / 8, 1, 8)));  // leave some to others
     }
     request.set_worker_id(options_.worker_id);
     request.set_incarnation(options_.incarnation);
