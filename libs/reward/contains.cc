@@ -11,7 +11,7 @@ class ContainsScorer final : public Scorer {
  public:
   explicit ContainsScorer(std::string text) : text_(std::move(text)) {}
 
-  v1::ScorePart Score(const v1::ScoreItem& item) const override {
+  v1::ScorePart Score(const v1::ScoreItem& item, TimePoint) const override {
     const bool found = absl::StrContains(absl::AsciiStrToLower(item.completion()), text_);
     return Scored(found ? 1 : 0, absl::StrCat(found ? "contains " : "lacks ", Quoted(text_)));
   }

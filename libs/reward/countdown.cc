@@ -61,7 +61,7 @@ class CountdownScorer final : public Scorer {
   CountdownScorer(std::string operators, Template shape)
       : operators_(std::move(operators)), shape_(shape) {}
 
-  v1::ScorePart Score(const v1::ScoreItem& item) const override {
+  v1::ScorePart Score(const v1::ScoreItem& item, TimePoint) const override {
     Puzzle puzzle;
     if (std::string wrong = ReadPuzzle(item.prompt(), &puzzle); !wrong.empty())
       return Unscored(v1::OUTCOME_BAD_REFERENCE, wrong);

@@ -9,7 +9,7 @@ class FormatScorer final : public Scorer {
  public:
   explicit FormatScorer(Template kind) : kind_(kind) {}
 
-  v1::ScorePart Score(const v1::ScoreItem& item) const override {
+  v1::ScorePart Score(const v1::ScoreItem& item, TimePoint) const override {
     const TemplateMatch match = MatchTemplate(kind_, item);
     return match.ok ? Scored(1, "well formed") : Scored(0, match.why);
   }

@@ -1,5 +1,6 @@
 #include "libs/reward/reward_function.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -38,7 +39,7 @@ absl::StatusOr<RewardFunction> RewardFunction::Create(const v1::RewardSpec& spec
   return function;
 }
 
-v1::Verdict RewardFunction::Score(const v1::ScoreItem& item) const {
+v1::Verdict RewardFunction::Score(const v1::ScoreItem& item, TimePoint deadline) const {
   const Clock::time_point start = Clock::now();
   v1::Verdict verdict;
   verdict.set_outcome(v1::OUTCOME_SCORED);
@@ -53,7 +54,7 @@ v1::Verdict RewardFunction::Score(const v1::ScoreItem& item) const {
           Unscored(v1::OUTCOME_BUDGET, absl::StrCat("the completion has ", item.completion().size(),
                                                     " bytes, at most ", kMaxCompletionBytes));
     } else {
-      part = s.scorer->Score(item);
+      part = s.scorer->Score(item, deadline);
     }
     part.set_scorer(s.name);
     part.set_weight(s.weight);
@@ -70,6 +71,11 @@ v1::Verdict RewardFunction::Score(const v1::ScoreItem& item) const {
   if (verdict.outcome() == v1::OUTCOME_SCORED) verdict.set_score(score);
   verdict.set_seconds(Seconds(start));
   return verdict;
+}
+
+bool RewardFunction::blocks() const {
+  return std::any_of(scorers_.begin(), scorers_.end(),
+                     [](const Weighted& s) { return s.scorer->blocks(); });
 }
 
 std::vector<std::string> RewardFunction::names() const {

@@ -29,7 +29,11 @@ class RewardFunction {
   // * value if every part has a value; else it has the outcome of the first part that has none, and
   // score 0. `correct`: the first scorer was SCORED with its full value, 1. An aborted completion
   // is nobody's to judge: OUTCOME_VERIFIER_UNAVAILABLE.
-  v1::Verdict Score(const v1::ScoreItem& item) const;
+  // A scorer that blocks() has until `deadline`.
+  v1::Verdict Score(const v1::ScoreItem& item, TimePoint deadline = kNoDeadline) const;
+
+  // Whether any of the scorers blocks().
+  bool blocks() const;
 
   // The scorers' names, in the order of the spec.
   std::vector<std::string> names() const;

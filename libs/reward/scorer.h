@@ -6,21 +6,27 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "libs/base/clock.h"
 #include "proto/hone/v1/reward.pb.h"
 
 namespace hone {
 
-// Thread-safe after construction: one object scores from many threads. Score does not block, keeps
-// nothing between calls and says the same of the same item every time.
+// Thread-safe after construction: one object scores from many threads. Score keeps nothing between
+// calls and says the same of the same item every time.
 class Scorer {
  public:
   virtual ~Scorer() = default;
 
+  // Whether Score waits for something outside its thread: a process, a server. Services give such
+  // items threads of their own, so that no rule waits behind them.
+  virtual bool blocks() const { return false; }
+
   // `outcome`, `reason` and, where the outcome is SCORED or UNPARSED, `value` in [0, 1], 1 being
   // the full value. The caller fills in name, weight and seconds. An item that cannot be scored
   // gets a typed outcome, never a silent 0. Time is linear in the item's size; the aim is
-  // less than 50 ms for any item (README.md has the measurement).
-  virtual v1::ScorePart Score(const v1::ScoreItem& item) const = 0;
+  // less than 50 ms for any item (README.md has the measurement). A scorer that blocks() answers by
+  // `deadline`, with OUTCOME_TIMEOUT if it must; the others need not look at it.
+  virtual v1::ScorePart Score(const v1::ScoreItem& item, TimePoint deadline) const = 0;
 };
 
 // The three kinds of answers. `value` in [0, 1].

@@ -13,7 +13,7 @@ namespace {
 class FixedScorer : public Scorer {
  public:
   explicit FixedScorer(v1::ScorePart part) : part_(std::move(part)) {}
-  v1::ScorePart Score(const v1::ScoreItem&) const override { return part_; }
+  v1::ScorePart Score(const v1::ScoreItem&, TimePoint) const override { return part_; }
 
  private:
   v1::ScorePart part_;

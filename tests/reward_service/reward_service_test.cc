@@ -47,7 +47,7 @@ class Gate {
 class GatedScorer : public Scorer {
  public:
   explicit GatedScorer(Gate& gate) : gate_(gate) {}
-  v1::ScorePart Score(const v1::ScoreItem& item) const override {
+  v1::ScorePart Score(const v1::ScoreItem& item, TimePoint) const override {
     if (item.completion() == "slow") gate_.Wait();
     if (item.completion() == "broken") return Unscored(v1::OUTCOME_CRASHED, "broken");
     return Scored(item.completion() == "right" ? 1 : 0, "");

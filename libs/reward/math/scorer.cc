@@ -15,7 +15,7 @@ class MathScorer final : public Scorer {
  public:
   explicit MathScorer(Template shape) : shape_(shape) {}
 
-  v1::ScorePart Score(const v1::ScoreItem& item) const override {
+  v1::ScorePart Score(const v1::ScoreItem& item, TimePoint) const override {
     absl::string_view reference = item.prompt().answer();
     if (std::optional<math::Extraction> e = math::ExtractAnswer(reference); e.has_value())
       reference = e->answer;
