@@ -1,7 +1,7 @@
 #pragma once
 
 // JSON from files that nobody vouches for. The only place that catches the JSON library's
-// exceptions. Internal to this library: the header names nlohmann's types.
+// exceptions. For libraries that read JSON themselves: the header names nlohmann's types.
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>

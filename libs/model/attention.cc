@@ -52,7 +52,8 @@ void Transformer::Attention(const Pass& pass, int64_t layer, SavedBlock& s, cons
   ops::RmsNorm(pass.on, x, pass.Weight(w.attention_norm), static_cast<float>(c.norm_eps),
                s.attention_in, s.attention_rstd);
   s.projected = pass.New(w.input.rows);
-  ops::Linear(pass.on, s.attention_in, pass.Weight(w.input), s.projected);
+  ops::Linear(pass.on, s.attention_in, pass.Weight(w.input), s.projected, {},
+              pass.Bias(w.input_bias));
   const bool mla = c.attention == ModelConfig::Attention::kMla;
   mla ? ProjectMla(pass, layer, s) : ProjectGqa(pass, layer, s);
   if (pass.cache)
@@ -82,7 +83,7 @@ void Transformer::Attention(const Pass& pass, int64_t layer, SavedBlock& s, cons
                                                .dtype = pass.dtype(),
                                                .c_dtype = pass.dtype()});
   }
-  ops::Linear(pass.on, s.output_in, pass.Weight(w.output), out, x);
+  ops::Linear(pass.on, s.output_in, pass.Weight(w.output), out, x, pass.Bias(w.output_bias));
 }
 
 void Transformer::ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) const {
@@ -177,6 +178,7 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
   const Matrix doutput_in = pass.New(c.heads * c.v_dim);
   ops::LinearBackward(pass.on, s.output_in, pass.Weight(w.output), dx, doutput_in,
                       pass.Gradient(w.output));
+  ops::BiasBackward(pass.on, dx, pass.BiasGradient(w.output_bias));
   Matrix dattended = doutput_in;
   if (mla) {
     const Matrix kv_b = pass.Weight(w.kv_b);
@@ -245,6 +247,7 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
   const Matrix dattention_in = pass.New(c.hidden);
   ops::LinearBackward(pass.on, s.attention_in, pass.Weight(w.input), dprojected, dattention_in,
                       pass.Gradient(w.input));
+  ops::BiasBackward(pass.on, dprojected, pass.BiasGradient(w.input_bias));
   ops::RmsNormBackward(pass.on, s.x, pass.Weight(w.attention_norm), s.attention_rstd, dattention_in,
                        dx, pass.Gradient(w.attention_norm), dx);
 }

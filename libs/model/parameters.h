@@ -18,7 +18,8 @@ enum class ParameterRole : uint8_t {
   kEmbedding,
   kHead,
   kRouter,
-  kNorm,  // a vector
+  kNorm,  // a vector of scales
+  kBias,  // a vector of offsets
 };
 
 // One tensor under its Hugging Face name, [rows, cols] (a vector is one row) at `offset` elements.
@@ -29,6 +30,8 @@ struct Parameter {
   int64_t offset;
   ParameterRole role;
   int64_t size() const { return rows * cols; }
+  // Stored with one dimension.
+  bool is_vector() const { return role == ParameterRole::kNorm || role == ParameterRole::kBias; }
 };
 
 // Where every parameter lies in one flat arena. Tensors that are multiplied together lie together
@@ -51,12 +54,14 @@ class ParameterLayout {
   };
   struct Layer {
     Span attention_norm, ffn_norm;
-    Span input;            // MLA: q_proj|kv_a or q_a|kv_a;  GQA: q|k|v
-    Span q_a_norm, q_b;    // MLA with q_lora_rank
-    Span kv_a_norm, kv_b;  // MLA
-    Span q_norm, k_norm;   // Qwen3
-    Span output;           // o_proj
-    Span gate_up, down;    // dense feed-forward, or the shared expert
+    Span input;                    // MLA: q_proj|kv_a or q_a|kv_a;  GQA: q|k|v
+    Span q_a_norm, q_b;            // MLA with q_lora_rank
+    Span kv_a_norm, kv_b;          // MLA
+    Span q_norm, k_norm;           // Qwen3
+    Span output;                   // o_proj
+    Span input_bias, output_bias;  // Qwen2 (input only), Llama with attention_bias
+    Span gate_up, down;            // dense feed-forward, or the shared expert
+    Span gate_up_bias, down_bias;  // Llama with mlp_bias
     Span router, expert_gate_up, expert_down;
     int64_t bias = -1;  // offset into the biases
   };
@@ -114,8 +119,8 @@ struct Weights {
 };
 
 // Draws initial f32 weights: matrices N(0, 1/fan_in), output and down projections half of that, the
-// embedding 0.5, the head half of 1/fan_in, norms 1 (the recipe of the Countdown demo). Each tensor
-// has its own random stream keyed by (seed, name). `out` has layout.size() elements.
+// embedding 0.5, the head half of 1/fan_in, norms 1, biases 0 (the recipe of the Countdown demo).
+// Each tensor has its own random stream keyed by (seed, name). `out` has layout.size() elements.
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out);
 
 }  // namespace hone

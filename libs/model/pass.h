@@ -20,6 +20,11 @@ struct Transformer::Pass {
   DType dtype() const { return weights.parameters.dtype(); }
   Matrix Weight(const ParameterLayout::Span& s) const { return weights.parameters.View(s); }
   Matrix Gradient(const ParameterLayout::Span& s) const { return gradients->View(s); }
+  // Empty when the layer has no such bias.
+  Matrix Bias(const ParameterLayout::Span& s) const { return s.offset < 0 ? Matrix{} : Weight(s); }
+  Matrix BiasGradient(const ParameterLayout::Span& s) const {
+    return s.offset < 0 ? Matrix{} : Gradient(s);
+  }
   Matrix New(int64_t cols) const { return arena.NewMatrix(tokens(), cols, dtype()); }
   // Kept only in training.
   float* NewRstd(int64_t heads = 1) const {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -24,6 +23,7 @@
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
 #include "services/cli/evaluation_file.h"
+#include "services/cli/model_check.h"
 #include "services/cli/scoring.h"
 #include "services/cli/watch.h"
 
@@ -132,11 +132,7 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
 
 absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
   HONE_RETURN_IF_ERROR(Check(flags));
-  // A checkpoint has the Hugging Face layout in a folder of its own.
-  if (const std::string inner = flags.model + "/hf";
-      !std::filesystem::exists(flags.model + "/config.json") &&
-      std::filesystem::exists(inner + "/config.json"))
-    flags.model = inner;
+  flags.model = ModelFolderOf(flags.model);
   HONE_ASSIGN_OR_RETURN(const RewardFunction reward, MakeReward(flags.reward));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
