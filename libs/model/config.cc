@@ -1,7 +1,5 @@
 #include "libs/model/config.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/log.h"
@@ -60,10 +58,11 @@ class Fields {
     return Int(field, low, low, high);
   }
   double Number(const char* field, double absent, double low = 0) {
+    constexpr double kHigh = 1e12;
     if (!Has(field)) return absent;
     const json& v = root_[field];
-    if (!v.is_number() || !(v.get<double>() >= low) || !std::isfinite(v.get<double>())) {
-      Fail(field, absl::StrCat(v.dump(), " is not a number of at least ", low));
+    if (!v.is_number() || !(v.get<double>() >= low && v.get<double>() <= kHigh)) {
+      Fail(field, absl::StrCat(v.dump(), " is not a number from ", low, " to ", kHigh));
       return low;
     }
     return v.get<double>();
@@ -94,7 +93,8 @@ class Fields {
 // transformers v4 writes rope_theta + rope_scaling, v5 rope_parameters; where both are, the newer
 // form wins.
 absl::Status ParseRope(Fields& f, ModelConfig& c) {
-  c.rope.theta = f.Number("rope_theta", 10000, 1);
+  constexpr double kMinTheta = 1.001;  // YaRN divides by its logarithm
+  c.rope.theta = f.Number("rope_theta", 10000, kMinTheta);
   const char* form = f.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!f.Has(form)) return f.status();
   if (!f[form].is_object()) {
@@ -102,11 +102,11 @@ absl::Status ParseRope(Fields& f, ModelConfig& c) {
     return f.status();
   }
   Fields r(f[form]);
-  if (f.Has("rope_theta") && r.Number("rope_theta", c.rope.theta, 1) != c.rope.theta)
+  if (f.Has("rope_theta") && r.Number("rope_theta", c.rope.theta, kMinTheta) != c.rope.theta)
     Log(LogLevel::kWarning, "config.json: rope_theta differs from rope_parameters, which is used",
         {{"rope_theta", c.rope.theta}, {"used", r.Number("rope_theta", 0)}});
   const std::string type = r.Text("rope_type", r.Text("type", "default"));
-  c.rope.theta = r.Number("rope_theta", c.rope.theta, 1);
+  c.rope.theta = r.Number("rope_theta", c.rope.theta, kMinTheta);
   c.rope.factor = r.Number("factor", 1, 1);
   c.rope.original_positions =
       r.Int("original_max_position_embeddings",
@@ -119,10 +119,12 @@ absl::Status ParseRope(Fields& f, ModelConfig& c) {
     c.rope.kind = ModelConfig::Rope::Kind::kLlama3;
     c.rope.low_freq_factor = r.Number("low_freq_factor", 1);
     c.rope.high_freq_factor = r.Number("high_freq_factor", 4);
+    if (c.rope.high_freq_factor <= c.rope.low_freq_factor)
+      r.Fail("high_freq_factor", "is not above low_freq_factor");
   } else if (type == "yarn") {
     c.rope.kind = ModelConfig::Rope::Kind::kYarn;
-    c.rope.beta_fast = r.Number("beta_fast", 32);
-    c.rope.beta_slow = r.Number("beta_slow", 1);
+    c.rope.beta_fast = r.Number("beta_fast", 32, 1e-3);
+    c.rope.beta_slow = r.Number("beta_slow", 1, 1e-3);
     c.rope.mscale = r.Number("mscale", 0);
     c.rope.mscale_all_dim = r.Number("mscale_all_dim", 0);
     c.rope.attention_factor = r.Number("attention_factor", 0);
@@ -135,6 +137,7 @@ absl::Status ParseRope(Fields& f, ModelConfig& c) {
   }
   if (c.rope.kind == ModelConfig::Rope::Kind::kLlama3 && c.rope.original_positions == 0)
     r.Fail("original_max_position_embeddings", "is missing");
+  HONE_RETURN_IF_ERROR(f.status());
   return r.status();
 }
 
