@@ -10,10 +10,9 @@
 #include "libs/base/log.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
-#include "libs/checkpoint/hf_reader.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
-#include "libs/model/load.h"
+#include "libs/model/lora.h"
 
 namespace hone {
 namespace {
@@ -88,19 +87,23 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   s.highest_version = acquired.highest_version();
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
-  s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context);
+  s.transformer = 
+      std::make_unique<Transformer>(s.folder.config, s.folder.max_context, s.folder.lora);
   s.trainer =
       std::make_unique<Trainer>(*s.transformer, Trainer::Options{.threads = options_.threads,
                                                                  .dtype = s.folder.dtype,
                                                                  .vocab = s.folder.vocab});
   if (acquired.checkpoint_step() >= 0) {
     HONE_ASSIGN_OR_RETURN(s.position,
-                          LoadCheckpoint(acquired.checkpoint_path(), *s.transformer, *s.trainer));
+                          
+                          LoadCheckpoint(acquired.checkpoint_path(), model, s.folder,
+                                         *s.transformer, *s.trainer));
     if (s.position.step != acquired.checkpoint_step())
       return absl::DataLossError(absl::StrCat(acquired.checkpoint_path(), " is of step ",
                                               s.position.step, ", expected ",
                                               acquired.checkpoint_step()));
     s.resumed = true;
+    s.base_digest = BaseDigest(s.trainer->weights());
     return absl::OkStatus();
   }
   if (model.random_init()) {
@@ -114,10 +117,12 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
                                                      nullptr);
     HONE_CHECK(error == nullptr) << error;
   } else {
-    HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(model.path()));
+    if (s.transformer->layout().adapted())
+      InitializeAdapters(s.transformer->layout(), s.spec.seed(), s.trainer->weights());
     HONE_RETURN_IF_ERROR(
-        LoadWeights(reader, s.folder.config, s.transformer->layout(), s.trainer->weights()));
+        LoadModelWeights(model, s.folder, s.transformer->layout(), s.trainer->weights()));
   }
+  s.base_digest = BaseDigest(s.trainer->weights());
   s.trainer->WeightsChanged();
   return absl::OkStatus();
 }
@@ -130,7 +135,8 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
   Log(LogLevel::kInfo, s.resumed ? "run resumed" : "run begins",
       {{"run", s.run_id},
        {"step", s.position.step},
-       {"parameters", s.transformer->layout().size()}});
+       {"parameters", s.transformer->layout().size()},
+       {"trained", s.transformer->layout().trained_size()}});
   Publish(s);
   bool found = !s.resumed;
   for (const v1::StageSpec& stage : s.spec.stages()) {
@@ -270,7 +276,8 @@ void LearnerLoop::Publish(Session& s) {
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
   sink_.Publish(
-      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights()));
+      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights(),
+                     s.base_digest));
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }
