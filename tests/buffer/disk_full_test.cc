@@ -41,14 +41,14 @@ TEST_CASE("A coordinator's disk that fills up loses nothing that was acknowledge
     CHECK(full.message().find(options.path) != absl::string_view::npos);
     REQUIRE(chunks > 0);
     // Reading goes on, and says that writing does not.
-    CHECK((*buffer)->GetPromptSet("big")->committed_bytes() == acknowledged);
+    CHECK((*buffer)->prompt_sets().Get("big")->committed_bytes() == acknowledged);
     CHECK_FALSE((*buffer)->health().ok());
   }
   REQUIRE(disk.Resize(64));
   auto buffer = Buffer::Open(options);
   REQUIRE_OK(buffer);
-  CHECK((*buffer)->GetPromptSet("big")->committed_bytes() == acknowledged);
-  CHECK((*buffer)->GetPromptSet("big")->prompts() == chunks * 64);
+  CHECK((*buffer)->prompt_sets().Get("big")->committed_bytes() == acknowledged);
+  CHECK((*buffer)->prompt_sets().Get("big")->prompts() == chunks * 64);
   REQUIRE_OK((*buffer)->AppendPrompts("big", acknowledged, chunk(chunks)));
   v1::SealPromptSetRequest seal;
   seal.set_id("big");
