@@ -65,6 +65,9 @@ class Validator {
 
   void Stage(const v1::StageSpec& stage, const std::string& at);
   void Sft(const v1::SftStage& s, const std::string& at);
+  void Pretrain(const v1::PretrainStage& s, const std::string& at);
+  template <typename Stage>
+  void Supervised(const Stage& s, const std::string& at);
   void Grpo(const v1::GrpoStage& g, const std::string& at);
   void Optimizer(const v1::OptimizerSpec& o, int64_t steps, const std::string& at);
   void Moe(const v1::MoeSpec& m, const std::string& at);
@@ -165,19 +168,32 @@ void Validator::Stage(const v1::StageSpec& stage, const std::string& at) {
       return Sft(stage.sft(), absl::StrCat(at, ".sft"));
     case v1::StageSpec::kGrpo:
       return Grpo(stage.grpo(), absl::StrCat(at, ".grpo"));
+    case v1::StageSpec::kPretrain:
+      return Pretrain(stage.pretrain(), absl::StrCat(at, ".pretrain"));
     case v1::StageSpec::KIND_NOT_SET:
       break;
   }
-  Add(at, "no kind (expected one of sft, grpo)");
+  Add(at, "no kind (expected one of pretrain, sft, grpo)");
 }
 
-void Validator::Sft(const v1::SftStage& s, const std::string& at) {
+template <typename Stage>
+void Validator::Supervised(const Stage& s, const std::string& at) {
   Id(s.prompt_set(), at, "prompt_set");
   Positive(s.steps(), at, "steps");
   Positive(s.batch_size(), at, "batch_size");
   Optimizer(s.optimizer(), s.steps(), absl::StrCat(at, ".optimizer"));
   Moe(s.moe(), absl::StrCat(at, ".moe"));
   NotNegative(s.max_micro_batch_tokens(), at, "max_micro_batch_tokens");
+}
+
+void Validator::Pretrain(const v1::PretrainStage& s, const std::string& at) {
+  Supervised(s, at);
+  Expect(s.fim().rate() >= 0 && s.fim().rate() <= 1, absl::StrCat(at, ".fim"), "rate",
+         s.fim().rate(), "0 to 1");
+}
+
+void Validator::Sft(const v1::SftStage& s, const std::string& at) {
+  Supervised(s, at);
   if (!s.has_gate()) return;
   const std::string gate = absl::StrCat(at, ".gate");
   Expect(evaluations_.count(s.gate().evaluation()) > 0, gate, "evaluation",
