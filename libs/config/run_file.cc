@@ -23,6 +23,8 @@ void MakeAbsolute(const std::filesystem::path& folder, v1::RunSpec* spec) {
     spec->mutable_model()->set_path(fix(spec->model().path()));
     spec->mutable_model()->set_tokenizer(fix(spec->model().tokenizer()));
   }
+  if (!spec->model().lora().adapter().empty())
+    spec->mutable_model()->mutable_lora()->set_adapter(fix(spec->model().lora().adapter()));
   if (spec->has_checkpoint()) spec->mutable_checkpoint()->set_path(fix(spec->checkpoint().path()));
 }
 

@@ -9,7 +9,7 @@
 namespace hone {
 
 // Reads a run file, applies `overrides` ("path=value", see ApplyOverrides), fills the documented
-// defaults and validates. Relative model.path, model.tokenizer and checkpoint.path are made
+// defaults and validates. Relative model.path, model.tokenizer, model.lora.adapter and checkpoint.path are made
 // absolute: those in the file start at the file's folder, those in an override at the working
 // directory, as in every other command-line argument.
 //

@@ -4,9 +4,26 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/checkpoint/hf_reader.h"
+#include "libs/model/adapter.h"
 #include "libs/model/load.h"
+#include "libs/model/lora.h"
 
 namespace hone {
+
+namespace {
+
+absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
+  if (!spec.adapter().empty()) return ReadAdapterConfig(spec.adapter());
+  LoraConfig lora;
+  lora.rank = spec.rank();
+  lora.alpha = spec.alpha() > 0 ? spec.alpha() : 2.0 * spec.rank();
+  lora.targets.assign(spec.targets().begin(), spec.targets().end());
+  if (lora.targets.empty()) lora.targets = {LoraConfig::kAllLinear};
+  return lora;
+}
+
+}  // namespace
 
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec) {
   ModelFolder folder;
@@ -26,7 +43,23 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec) {
           "model.precision bf16 needs a CPU with AMX-BF16; use f32 on this machine");
     folder.dtype = DType::kBF16;
   }
+  if (spec.has_lora()) {
+    HONE_ASSIGN_OR_RETURN(folder.lora, LoraOf(spec.lora()));
+    HONE_RETURN_IF_ERROR(CheckLora(folder.lora, folder.config));
+  }
   return folder;
+}
+
+absl::Status LoadModelWeights(const v1::ModelSpec& spec, const ModelFolder& folder,
+                              const ParameterLayout& layout, Weights& weights) {
+  HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(spec.path()));
+  HONE_RETURN_IF_ERROR(LoadWeights(reader, folder.config, layout, weights));
+  if (!layout.adapted()) return absl::OkStatus();
+  if (!spec.lora().adapter().empty())
+    HONE_RETURN_IF_ERROR(LoadAdapters(spec.lora().adapter(), layout, weights));
+  Arena arena;
+  MergeAdapters(Device(kernels::Cpu(), 1), arena, layout, weights);
+  return absl::OkStatus();
 }
 
 }  // namespace hone

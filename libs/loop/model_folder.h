@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "libs/model/config.h"
+#include "libs/model/parameters.h"
 #include "libs/tensor/matrix.h"
 #include "libs/tokenizer/tokenizer.h"
 #include "proto/hone/v1/config.pb.h"
@@ -19,10 +19,16 @@ struct ModelFolder {
   int64_t vocab =
       0;  // ids that can be sampled: those of the tokenizer that the embedding has rows for
   DType dtype = DType::kF32;
+  LoraConfig lora;  // of the run, or of the adapter that it starts from
 };
 
 // INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: precision bf16 without a matrix
 // unit for it.
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec);
+
+// The weights of a model folder, and of the adapter that `spec` names, if any, merged. Errors of
+// LoadWeights and LoadAdapters.
+absl::Status LoadModelWeights(const v1::ModelSpec& spec, const ModelFolder& folder,
+                              const ParameterLayout& layout, Weights& weights);
 
 }  // namespace hone
