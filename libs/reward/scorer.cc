@@ -24,6 +24,10 @@ v1::ScorePart Unscored(v1::Outcome outcome, absl::string_view reason) {
   return part;
 }
 
+v1::ScorePart Abstained(absl::string_view reason) {
+  return Unscored(v1::OUTCOME_ABSTAINED, reason);
+}
+
 bool HasValue(v1::Outcome outcome) {
   return outcome == v1::OUTCOME_SCORED || outcome == v1::OUTCOME_UNPARSED;
 }

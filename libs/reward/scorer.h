@@ -29,10 +29,13 @@ class Scorer {
   virtual v1::ScorePart Score(const v1::ScoreItem& item, TimePoint deadline) const = 0;
 };
 
-// The three kinds of answers. `value` in [0, 1].
+// The kinds of answers. `value` in [0, 1].
 v1::ScorePart Scored(double value, absl::string_view reason);
 v1::ScorePart Unparsed(absl::string_view reason);  // the model's fault: the lowest value, 0
 v1::ScorePart Unscored(v1::Outcome outcome, absl::string_view reason);
+// No opinion: the completion is too short, say, to be judged in this respect. Never for what a
+// failure or a wrong set-up causes. See RewardSpec for what becomes of it.
+v1::ScorePart Abstained(absl::string_view reason);
 
 // Whether parts with this outcome carry a value.
 bool HasValue(v1::Outcome outcome);
