@@ -22,7 +22,7 @@ struct Flags {
   std::string listen = "127.0.0.1:50053";
   std::string admin = "127.0.0.1:9103";
   int threads = 0;
-  int blocking_threads = 32;
+  int blocking_threads = 128;
   double item_timeout = 300;
   int64_t cache_bytes = 0;
   int drain_seconds = 20;
