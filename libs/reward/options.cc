@@ -54,6 +54,21 @@ std::string Options::Choice(absl::string_view name, absl::string_view fallback,
   return value->string_value();
 }
 
+double Options::Number(absl::string_view name, double fallback, double least, double most) {
+  const Value* value = Find(name);
+  if (value == nullptr) return fallback;
+  const double number = value->number_value();
+  if (value->kind_case() != Value::kNumberValue || !(number >= least && number <= most)) {
+    Fail(name, absl::StrCat("a number from ", least, " to ", most), *value);
+    return fallback;
+  }
+  return number;
+}
+
+int64_t Options::Integer(absl::string_view name, int64_t fallback, int64_t least, int64_t most) {
+  return static_cast<int64_t>(Number(name, static_cast<double>(fallback), static_cast<double>(least), static_cast<double>(most)));
+}
+
 absl::Status Options::Check() const {
   if (!status_.ok()) return status_;
   // A Struct is a hash map: the smallest unknown name, so that the message is always the same.

@@ -3,6 +3,7 @@
 // Reads a scorer's options out of a google.protobuf.Struct and remembers what was asked for, so
 // that a misspelt option is an error that names the known ones.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ class Options {
   // As String; any value outside `allowed` is an error.
   std::string Choice(absl::string_view name, absl::string_view fallback,
                      const std::vector<std::string>& allowed);
+
+  // Finite numbers in [least, most]; anything else is an error.
+  double Number(absl::string_view name, double fallback, double least, double most);
+  int64_t Integer(absl::string_view name, int64_t fallback, int64_t least, int64_t most);
 
   // INVALID_ARGUMENT for the first wrong value, or for an option that nobody asked for.
   absl::Status Check() const;

@@ -57,7 +57,7 @@ v1::Verdict RewardFunction::Score(const v1::ScoreItem& item, TimePoint deadline)
     part.set_scorer(s.name);
     part.set_weight(s.weight);
     part.set_seconds(Seconds(part_start));
-    if (HasValue(part.outcome())) {
+    if (HasValue(part)) {
       score += s.weight * part.value();
     } else if (verdict.outcome() == v1::OUTCOME_SCORED) {
       verdict.set_outcome(part.outcome());
