@@ -31,6 +31,10 @@ v1::ScorePart OwnFailure(v1::Outcome outcome, double value, absl::string_view re
   return part;
 }
 
+v1::ScorePart Abstained(absl::string_view reason) {
+  return Unscored(v1::OUTCOME_ABSTAINED, reason);
+}
+
 bool HasValue(const v1::ScorePart& part) {
   return part.outcome() == v1::OUTCOME_SCORED || part.outcome() == v1::OUTCOME_UNPARSED ||
          part.counts();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <string>
 #include <thread>
 
@@ -21,6 +22,9 @@ struct Flags {
   std::string listen = "127.0.0.1:50053";
   std::string admin = "127.0.0.1:9103";
   int threads = 0;
+  int blocking_threads = 32;
+  double item_timeout = 300;
+  int64_t cache_bytes = 0;
   int drain_seconds = 20;
   rpc::ServerTls tls;
 };
@@ -36,7 +40,12 @@ absl::Status Run(const Flags& flags) {
       AdminServer::Start(
           {.listen = flags.admin, .service = "reward", .conditions = {"serving"}, .alive = nullptr},
           metrics));
-  RewardService service(BuiltinScorers(), threads, &metrics);
+  Judge::Options judging;
+  judging.threads = threads;
+  judging.blocking_threads = flags.blocking_threads;
+  judging.timeout = Duration(static_cast<int64_t>(flags.item_timeout * 1e9));
+  judging.cache_bytes = flags.cache_bytes;
+  RewardService service(BuiltinScorers(), judging, &metrics);
   rpc::ServerOptions options;
   options.listen = flags.listen;
   options.tls = flags.tls;
@@ -56,6 +65,13 @@ absl::Status Run(const Flags& flags) {
   server->SetServing(false);
   service.Drain();
   server->Shutdown(std::chrono::seconds(flags.drain_seconds));
+  // A scorer that does not end would hold up the process for good; its item was answered long ago.
+  for (int i = 0; i < 100 && !service.idle(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  if (!service.idle()) {
+    Log(LogLevel::kWarning, "stopped; a scorer that does not end was left behind");
+    std::_Exit(0);
+  }
   Log(LogLevel::kInfo, "stopped");
   return absl::OkStatus();
 }
@@ -70,8 +86,20 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--admin", flags.admin, "address of /metrics, /livez and /readyz, host:port")
       ->capture_default_str();
-  app.add_option("--threads", flags.threads, "threads that score; 0: one per core")
+  app.add_option("--threads", flags.threads, "threads that score by rules; 0: one per core")
       ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--blocking-threads", flags.blocking_threads,
+                 "threads for items that wait for a sandbox or a server")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--item-timeout", flags.item_timeout,
+                 "seconds that an item may take that asks for no other limit")
+      ->check(CLI::Range(0.001, hone::RewardFunction::kMaxTimeout))
+      ->capture_default_str();
+  app.add_option("--cache-bytes", flags.cache_bytes,
+                 "memory of remembered verdicts of scorers that wait; 0: off")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--drain-seconds", flags.drain_seconds,
                  "how long calls in progress may go on after SIGTERM")

@@ -3,8 +3,10 @@
 #include <limits>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "libs/config/config.h"
 #include "libs/config/defaults.h"
+#include "libs/config/rewards.h"
 #include "proto/google/rpc/error_details.pb.h"
 #include "tests/testing/test.h"
 
@@ -81,6 +83,28 @@ const Rule kRules[] = {
     {{"reward.scorers.0.name="},
      "reward.scorers[0].name",
      "missing (expected the name of a scorer)"},
+    {{"reward.timeout_seconds=-1"}, "reward.timeout_seconds", "-1 (expected 0 to 86400)"},
+    {{"reward.scorers.0.timeout_seconds=1e6"},
+     "reward.scorers[0].timeout_seconds",
+     "1e+06 (expected 0 to 86400)"},
+    {{"prompt_set_rewards.0={prompt_set: gms8k, reward: {scorers: [{name: math}]}}"},
+     "prompt_set_rewards[0].prompt_set",
+     "\"gms8k\"; did you mean \"gsm8k\"? (expected a prompt set of a grpo stage or an evaluation: "
+     "gsm8k, gsm8k-test)"},
+    {{"prompt_set_rewards.0={prompt_set: gsm8k, reward: {scorers: [{name: math}]}}",
+      "prompt_set_rewards.1={prompt_set: gsm8k, reward: {scorers: [{name: math}]}}"},
+     "prompt_set_rewards[1].prompt_set",
+     "\"gsm8k\" has a reward already (expected one for each set)"},
+    {{"prompt_set_rewards.0={prompt_set: gsm8k, reward: {scorers: []}}"},
+     "prompt_set_rewards[0].reward.scorers",
+     "empty (expected a scorer)"},
+    {{"prompt_set_rewards.0={prompt_set: gsm8k, reward: {scorers: [{name: \"\"}]}}"},
+     "prompt_set_rewards[0].reward.scorers[0].name",
+     "missing (expected the name of a scorer)"},
+    {{"prompt_set_rewards.0={prompt_set: gsm8k, reward: {scorers: [{name: math}]}}",
+      "reward.scorers=[]"},
+     "reward.scorers",  // the evaluation's set has none of its own
+     "empty (expected a scorer, as there is a grpo stage or an evaluation)"},
     {{"checkpoint.path="}, "checkpoint.path", "missing (expected a folder)"},
     {{"checkpoint.every_steps=-1"}, "checkpoint.every_steps", "-1 (expected at least 0)"},
     {{"checkpoint.keep=-2"}, "checkpoint.keep", "-2 (expected at least 0)"},
@@ -358,6 +382,22 @@ TEST_CASE("bare sampling parameters are validated under their own path", "[confi
   CHECK(Validate(sampling, "").at(0).path == "max_new_tokens");
   sampling.set_max_new_tokens(1);
   CHECK(Validate(sampling, "").empty());
+}
+
+TEST_CASE("a prompt set's own reward replaces the run's", "[config]") {
+  v1::RunSpec spec = Good();
+  CHECK(RewardOf(spec, "gsm8k").scorers(0).name() == "math");
+  for (const char* set : {"gsm8k", "gsm8k-test"}) {
+    v1::PromptSetReward& own = *spec.add_prompt_set_rewards();
+    own.set_prompt_set(set);
+    own.mutable_reward()->add_scorers()->set_name(absl::StrCat("own-", set));
+  }
+  spec.clear_reward();  // nothing needs it any more
+  CHECK(Validate(spec).empty());
+  ApplyDefaults(spec);
+  CHECK(RewardOf(spec, "gsm8k").scorers(0).name() == "own-gsm8k");
+  CHECK(RewardOf(spec, "gsm8k").scorers(0).weight() == 1);
+  CHECK(RewardOf(spec, "gsm8k-test").scorers(0).name() == "own-gsm8k-test");
 }
 
 }  // namespace

@@ -80,6 +80,7 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
                   *item.mutable_prompt() = prompts[request.id].prompt;
                   item.set_completion(completion.text());
                   item.set_finish_reason(completion.finish_reason());
+                  item.set_completion_tokens(completion.token_ids_size());
                   *completion.mutable_verdict() = reward.Score(item);
                   *groups[request.id].add_completions() = std::move(completion);
                   ++done;
@@ -137,7 +138,9 @@ absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
       !std::filesystem::exists(flags.model + "/config.json") &&
       std::filesystem::exists(inner + "/config.json"))
     flags.model = inner;
-  HONE_ASSIGN_OR_RETURN(const RewardFunction reward, MakeReward(flags.reward));
+  HONE_ASSIGN_OR_RETURN(const v1::RewardSpec spec,
+                        ReadReward(flags.reward, BuiltinScorers().Describe()));
+  HONE_ASSIGN_OR_RETURN(const RewardFunction reward, RewardFunction::Create(spec));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
   HONE_ASSIGN_OR_RETURN(const std::vector<v1::Group> groups,
