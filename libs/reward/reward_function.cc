@@ -99,7 +99,7 @@ void RewardFunction::Conclude(v1::Verdict& verdict) const {
     part.set_scorer(s.name);
     part.set_weight(s.weight);
     if (s.weight > 0) weight += s.weight;
-    if (HasValue(part.outcome())) {
+    if (HasValue(part)) {
       score += s.weight * part.value();
       if (s.weight > 0) {
         gained += s.weight * part.value();
