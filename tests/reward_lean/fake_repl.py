@@ -2,8 +2,9 @@
 """Plays a Lean REPL for tests.
 
 fake_repl.py replay IN OUT    answers the commands of transcript IN with those of OUT, byte for byte
-fake_repl.py prove [ANSWERS]  plays Lean: believes every proof but those that name a fault (below). ANSWERS is a folder of a
-                              Kimina server's recorded answers, <name>.json; a proof of theorem <name> is answered with it.
+fake_repl.py prove [RECORDS]  plays Lean: believes every proof but those that name a fault (below). RECORDS has folders input
+                              and output of what a Kimina server was asked and said; a proof of one of its theorems gets
+                              what was said then.
 
 $FAKE_REPL_LOG is a file that gets one line for each start, header, proof and replay.
 
@@ -120,13 +121,11 @@ def verdict(text, answers):
     messages, sorries = [], []
     checks = re.findall(r"^#print axioms _root_\.(\S+)$", text, re.M)
     name = re.search(r"theorem (\w+)", text.split("hone_begin_")[-1].split("\n", 1)[-1]) if checks else None
-    recorded = answers and name and os.path.join(answers, f"{name[1]}.json")
-    if recorded and os.path.exists(recorded):
-        with open(recorded, encoding="utf-8") as f:
-            result = json.load(f)["results"][0]
+    if name and name[1] in answers:
+        result = answers[name[1]]
         if result["error"]:
             time.sleep(600)
-        messages += [m for m in result["response"].get("messages", [])]
+        messages += result["response"].get("messages", [])
     if "say_error" in text:
         messages.append(message("error", line_of(text, "say_error"), "unsolved goals\n⊢ False"))
     if "bad_statement" in text:
@@ -152,8 +151,19 @@ def verdict(text, answers):
     return messages, sorries
 
 
-def prove(answers=None):
-    envs, proofs = [], 0
+def recorded(folder):
+    """Theorem -> the first result of what was said of it."""
+    answers = {}
+    for name in os.listdir(os.path.join(folder, "input")):
+        with open(os.path.join(folder, "input", name), encoding="utf-8") as f:
+            theorem = re.search(r"^theorem (\w+)", f.read(), re.M)[1]
+        with open(os.path.join(folder, "output", name.removesuffix(".lean") + ".json"), encoding="utf-8") as f:
+            answers[theorem] = json.load(f)["results"][0]
+    return answers
+
+
+def prove(records=None):
+    envs, proofs, answers = [], 0, recorded(records) if records else {}
     log("start")
     for command in commands():
         if "pickleTo" in command:

@@ -12,6 +12,7 @@
 #include "libs/reward/lean/repl.h"
 #include "libs/reward/lean/statement.h"
 #include "proto/hone/v1/trajectory.pb.h"
+#include "proto/hone/v1/verifiers.pb.h"
 
 namespace hone {
 
@@ -49,6 +50,10 @@ struct RemoteOptions {
 // A Kimina Lean server (https://github.com/project-numina/kimina-lean-server), or what speaks like it.
 std::unique_ptr<LeanVerifier> MakeRemoteVerifier(std::unique_ptr<http::Endpoint> endpoint,
                                                  RemoteOptions options);
+
+// The verifier that `spec` describes. INVALID_ARGUMENT for values out of range; the errors of
+// http::FromSpec.
+absl::StatusOr<std::unique_ptr<LeanVerifier>> FromSpec(const v1::LeanSpec& spec);
 
 }  // namespace lean
 }  // namespace hone
