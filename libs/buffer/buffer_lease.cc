@@ -7,6 +7,7 @@
 #include "libs/base/status.h"
 #include "libs/buffer/buffer.h"
 #include "libs/buffer/buffer_internal.h"
+#include "libs/config/rewards.h"
 
 namespace hone {
 namespace {
@@ -31,14 +32,15 @@ void Buffer::Describe(const v1::RunSpec& spec, const QueueId& queue, const v1::S
     lease->set_evaluation(queue.name);
     lease->set_group_size(std::max(1, e.samples()));
     *lease->mutable_sampling() = e.sampling();
+    *lease->mutable_reward() = RewardOf(spec, e.prompt_set());
   } else {
     const v1::GrpoStage& stage = FindStage(spec, queue.name)->grpo();
     lease->set_stage(queue.name);
     lease->set_group_size(stage.group_size());
     *lease->mutable_sampling() = stage.sampling();
+    *lease->mutable_reward() = RewardOf(spec, stage.prompt_set());
   }
   lease->set_seed(SamplingSeed(spec.seed(), queue));
-  *lease->mutable_reward() = spec.reward();
   lease->set_exact_version(issue.exact_version());
   lease->set_min_version(issue.min_version());
   lease->set_lease_id(issue.lease_id());

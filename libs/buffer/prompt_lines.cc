@@ -110,7 +110,8 @@ int Depth(absl::string_view json) {
 
 }  // namespace
 
-absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line) {
+absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line,
+                                           const PromptFields& fields) {
   if (Depth(text) > kMaxDepth)
     return absl::InvalidArgumentError(absl::StrCat("nested more than ", kMaxDepth, " deep"));
   Json json;
@@ -123,15 +124,28 @@ absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line)
     return absl::InvalidArgumentError(
         absl::StrCat("is a JSON ", json.type_name(), ", expected an object"));
   v1::Prompt prompt;
-  for (const auto& [field, value] : json.items())
-    HONE_RETURN_IF_ERROR(SetField(field, value, &prompt));
-  if (prompt.text().empty())
+  const std::pair<const std::string&, const char*> names[] = {
+      {fields.prompt, "prompt"}, {fields.answer, "answer"}, {fields.id, "id"}};
+  for (const auto& [field, value] : json.items()) {
+    std::string known = field;
+    bool displaced = false;
+    for (const auto& [name, usual] : names) {
+      if (field == name) known = usual;
+      displaced = displaced || (name != usual && field == usual);
+    }
+    if (displaced && known == field)
+      ToValue(value, &(*prompt.mutable_metadata()->mutable_fields())[field]);
+    else
+      HONE_RETURN_IF_ERROR(SetField(known, value, &prompt));
+  }
+  if (prompt.text().empty() && fields.prompt_required)
     return absl::InvalidArgumentError("has no \"prompt\" (a string: the rendered prompt)");
   if (prompt.id().empty()) prompt.set_id(absl::StrCat(line));
   return prompt;
 }
 
-ParsedLines ParsePromptLines(absl::string_view lines, int64_t first_line) {
+ParsedLines ParsePromptLines(absl::string_view lines, int64_t first_line,
+                             const PromptFields& fields) {
   ParsedLines parsed;
   while (!lines.empty() && parsed.errors.size() < kMaxErrors) {
     const size_t end = lines.find('\n');
@@ -139,7 +153,7 @@ ParsedLines ParsePromptLines(absl::string_view lines, int64_t first_line) {
     const int64_t number = first_line + parsed.lines++;
     lines.remove_prefix(end == absl::string_view::npos ? lines.size() : end + 1);
     if (absl::StripAsciiWhitespace(line).empty()) continue;
-    absl::StatusOr<v1::Prompt> prompt = ParsePromptLine(line, number);
+    absl::StatusOr<v1::Prompt> prompt = ParsePromptLine(line, number, fields);
     if (prompt.ok())
       parsed.prompts.push_back({number, *std::move(prompt)});
     else

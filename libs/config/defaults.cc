@@ -76,6 +76,11 @@ void Fill(v1::GrpoStage& g) {
   if (g.truncation() == v1::TRUNCATION_MODE_UNSPECIFIED) g.set_truncation(v1::TRUNCATION_MODE_KEEP);
 }
 
+void Fill(v1::RewardSpec& r) {
+  for (v1::ScorerSpec& scorer : *r.mutable_scorers())
+    if (scorer.weight() == 0) scorer.set_weight(1);
+}
+
 }  // namespace
 
 void ApplyDefaults(v1::SamplingParams& sampling) {
@@ -91,8 +96,8 @@ void ApplyDefaults(v1::RunSpec& spec) {
     if (stage.has_pretrain()) Fill(*stage.mutable_pretrain());
     if (stage.has_grpo()) Fill(*stage.mutable_grpo());
   }
-  for (v1::ScorerSpec& scorer : *spec.mutable_reward()->mutable_scorers())
-    if (scorer.weight() == 0) scorer.set_weight(1);
+  Fill(*spec.mutable_reward());
+  for (v1::PromptSetReward& own : *spec.mutable_prompt_set_rewards()) Fill(*own.mutable_reward());
   for (v1::EvaluationSpec& evaluation : *spec.mutable_evaluations())
     ApplyDefaults(*evaluation.mutable_sampling());
   if (spec.checkpoint().keep() == 0) spec.mutable_checkpoint()->set_keep(3);

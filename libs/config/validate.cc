@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "libs/config/rewards.h"
 #include "proto/google/rpc/error_details.pb.h"
 
 namespace hone {
@@ -141,20 +142,14 @@ void Validator::Run(const v1::RunSpec& spec) {
   }
 
   names.clear();
-  bool scores = spec.evaluations_size() > 0;
   if (spec.stages().empty()) Add("stages", "empty (expected at least one stage)");
   for (int i = 0; i < spec.stages_size(); ++i) {
     const std::string at = absl::StrCat("stages[", i, "]");
     Stage(spec.stages(i), at);
     Unique(spec.stages(i).name(), at, "name", &names);
-    scores = scores || spec.stages(i).has_grpo();
   }
 
-  if (scores && spec.reward().scorers().empty())
-    Add("reward.scorers", "empty (expected a scorer, as there is a grpo stage or an evaluation)");
-  for (int i = 0; i < spec.reward().scorers_size(); ++i)
-    if (spec.reward().scorers(i).name().empty())
-      Add(absl::StrCat("reward.scorers[", i, "].name"), "missing (expected the name of a scorer)");
+  for (FieldViolation& v : ValidateRewards(spec)) out_->push_back(std::move(v));
 
   if (spec.checkpoint().path().empty()) Add("checkpoint.path", "missing (expected a folder)");
   NotNegative(static_cast<double>(spec.checkpoint().every_steps()), "checkpoint", "every_steps");

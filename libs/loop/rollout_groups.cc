@@ -88,6 +88,7 @@ void RolloutLoop::Finished(Assignment& a, const GroupRequest& request, v1::Compl
   *item.mutable_prompt() = group->prompt;
   item.set_completion(completion.text());
   item.set_finish_reason(completion.finish_reason());
+  item.set_completion_tokens(completion.token_ids_size());
   {
     MutexLock lock(group->mu);
     *group->commit.mutable_group()->mutable_completions(index) = std::move(completion);

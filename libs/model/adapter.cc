@@ -12,7 +12,7 @@
 #include "libs/checkpoint/convert.h"
 #include "libs/checkpoint/safetensors.h"
 #include "libs/checkpoint/safetensors_writer.h"
-#include "libs/checkpoint/strict_json.h"
+#include "libs/json/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace hone {

@@ -14,11 +14,9 @@
 #include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/buffer/evaluation_score.h"
-#include "libs/checkpoint/hf_reader.h"
 #include "libs/config/validate.h"
 #include "libs/engine/engine.h"
 #include "libs/loop/model_folder.h"
-#include "libs/model/load.h"
 #include "libs/train/pass_at_k.h"
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
@@ -31,7 +29,7 @@ namespace hone::cli {
 namespace {
 
 struct Flags {
-  std::string model, prompts, save, precision = "f32";
+  std::string model, adapter, prompts, save, precision = "f32";
   RewardFlags reward;
   v1::SamplingParams sampling;
   double temperature = 1.0, top_p = 1.0;
@@ -60,11 +58,11 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
   v1::ModelSpec spec;
   spec.set_path(flags.model);
   spec.set_precision(flags.precision == "bf16" ? v1::PRECISION_BF16 : v1::PRECISION_F32);
+  if (!flags.adapter.empty()) spec.mutable_lora()->set_adapter(flags.adapter);
   HONE_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(spec));
-  HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(flags.model));
-  const Transformer transformer(folder.config, folder.max_context);
+  const Transformer transformer(folder.config, folder.max_context, folder.lora);
   const auto weights = std::make_shared<Weights>(transformer.layout(), folder.dtype);
-  HONE_RETURN_IF_ERROR(LoadWeights(reader, folder.config, transformer.layout(), *weights));
+  HONE_RETURN_IF_ERROR(LoadModelWeights(spec, folder, transformer.layout(), *weights));
 
   std::vector<v1::Group> groups(prompts.size());
   int64_t done = 0;
@@ -80,6 +78,7 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
                   *item.mutable_prompt() = prompts[request.id].prompt;
                   item.set_completion(completion.text());
                   item.set_finish_reason(completion.finish_reason());
+                  item.set_completion_tokens(completion.token_ids_size());
                   *completion.mutable_verdict() = reward.Score(item);
                   *groups[request.id].add_completions() = std::move(completion);
                   ++done;
@@ -133,7 +132,12 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
 absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
   HONE_RETURN_IF_ERROR(Check(flags));
   flags.model = ModelFolderOf(flags.model);
-  HONE_ASSIGN_OR_RETURN(const RewardFunction reward, MakeReward(flags.reward));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Scorers> scorers,
+                        Scorers::Create(flags.reward.resources));
+  HONE_ASSIGN_OR_RETURN(const v1::RewardSpec spec,
+                        ReadReward(flags.reward, scorers->registry().Describe()));
+  HONE_ASSIGN_OR_RETURN(const RewardFunction reward,
+                        RewardFunction::Create(spec, scorers->registry()));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
   HONE_ASSIGN_OR_RETURN(const std::vector<v1::Group> groups,
@@ -192,6 +196,8 @@ void AddEvalCommand(CLI::App& app, Context& context) {
                                  [flags](Context& c) { return Evaluate(c, *flags); });
   command->add_option("--model", flags->model, "Hugging Face folder, or a checkpoint of a run")
       ->required();
+  command->add_option("--adapter", flags->adapter,
+                      "LoRA adapter for it in PEFT layout, e.g. adapter/ of a run's checkpoint");
   command->add_option("--prompts", flags->prompts, "JSON lines of a prompt set")->required();
   AddRewardOptions(*command, flags->reward);
   command->add_option("--samples", flags->samples, "completions per prompt")
