@@ -10,10 +10,10 @@
 namespace hone {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 
-double Seconds(Clock::time_point since) {
-  return std::chrono::duration<double>(Clock::now() - since).count();
+double Seconds(Steady::time_point since) {
+  return std::chrono::duration<double>(Steady::now() - since).count();
 }
 
 }  // namespace
@@ -40,12 +40,12 @@ absl::StatusOr<RewardFunction> RewardFunction::Create(const v1::RewardSpec& spec
 }
 
 v1::Verdict RewardFunction::Score(const v1::ScoreItem& item, TimePoint deadline) const {
-  const Clock::time_point start = Clock::now();
+  const Steady::time_point start = Steady::now();
   v1::Verdict verdict;
   verdict.set_outcome(v1::OUTCOME_SCORED);
   double score = 0;
   for (const Weighted& s : scorers_) {
-    const Clock::time_point part_start = Clock::now();
+    const Steady::time_point part_start = Steady::now();
     v1::ScorePart part;
     if (item.finish_reason() == v1::FINISH_REASON_ABORT) {
       part = Unscored(v1::OUTCOME_VERIFIER_UNAVAILABLE, "the completion was aborted");
