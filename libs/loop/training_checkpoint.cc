@@ -60,7 +60,7 @@ absl::Status WriteWeights(FolderWriter& folder, const std::string& model_folder,
   std::error_code error;
   for (const char* name :
        {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-        "special_tokens_map.json", "chat_template.jinja"}) {
+        "special_tokens_map.json", "chat_template.jinja", "tiktoken.model"}) {
     const std::string from = absl::StrCat(model_folder, "/", name);
     if (std::filesystem::exists(from, error)) HONE_RETURN_IF_ERROR(writer->CopyFile(name, from));
   }
