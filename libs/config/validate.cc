@@ -11,8 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/civil_time.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "libs/config/rewards.h"
 #include "proto/google/rpc/error_details.pb.h"
 
@@ -64,6 +67,7 @@ class Validator {
     Expect(value >= 0, at, field, value, "at least 0");
   }
 
+  void Chat(const v1::ChatSpec& chat);
   void Stage(const v1::StageSpec& stage, const std::string& at);
   void Sft(const v1::SftStage& s, const std::string& at);
   void Pretrain(const v1::PretrainStage& s, const std::string& at);
@@ -117,6 +121,18 @@ void Validator::Sane(const pb::Message& message, const std::string& at) {
   }
 }
 
+void Validator::Chat(const v1::ChatSpec& chat) {
+  pb::Struct variables;
+  Expect(
+      chat.variables().empty() || pb::util::JsonStringToMessage(chat.variables(), &variables).ok(),
+      "model.chat", "variables", chat.variables(), "a JSON object");
+  absl::CivilDay day;
+  // Parsing allows shorter forms; the text must be the one that the day is written as.
+  Expect(chat.date().empty() ||
+             (absl::ParseCivilTime(chat.date(), &day) && absl::FormatCivilTime(day) == chat.date()),
+         "model.chat", "date", chat.date(), "YYYY-MM-DD");
+}
+
 void Validator::Run(const v1::RunSpec& spec) {
   spec_ = &spec;
   Sane(spec, "");
@@ -125,6 +141,7 @@ void Validator::Run(const v1::RunSpec& spec) {
     Add("model.path", "missing (expected a folder in Hugging Face layout)");
   NotNegative(spec.model().max_context(), "model", "max_context");
   if (spec.model().has_lora()) Lora(spec.model().lora(), "model.lora");
+  if (spec.model().has_chat()) Chat(spec.model().chat());
 
   std::map<std::string, std::string> names;
   for (int i = 0; i < spec.evaluations_size(); ++i) {

@@ -183,13 +183,16 @@ absl::Status LearnerLoop::RunSft(Session& s, const v1::StageSpec& stage) {
                           source_.ReadPrompts(spec.prompt_set()));
     for (const v1::Prompt& p : prompts) {
       Demonstration d;
-      HONE_ASSIGN_OR_RETURN(d.prompt,
-                            s.folder.tokenizer->Encode(p.text(), {.parse_special = true}));
-      HONE_ASSIGN_OR_RETURN(d.response,
-                            s.folder.tokenizer->Encode(p.response(), {.parse_special = true}));
-      if (d.response.empty())
-        return absl::InvalidArgumentError(
-            absl::StrCat("prompt set ", spec.prompt_set(), ", prompt ", p.id(), ": no response"));
+      const auto at = [&](const absl::Status& status) {
+        return absl::Status(status.code(),
+                            absl::StrCat("prompt set ", spec.prompt_set(), ": ", status.message()));
+      };
+      absl::StatusOr<PromptTokens> prompt = EncodePrompt(s.folder, p);
+      if (!prompt.ok()) return at(prompt.status());
+      absl::StatusOr<std::vector<int32_t>> response = EncodeResponse(s.folder, p);
+      if (!response.ok()) return at(response.status());
+      d.prompt = std::move(prompt->ids);
+      d.response = *std::move(response);
       data.push_back(std::move(d));
     }
   }

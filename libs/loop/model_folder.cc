@@ -1,6 +1,7 @@
 #include "libs/loop/model_folder.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -28,9 +29,19 @@ absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec) {
   ModelFolder folder;
   HONE_ASSIGN_OR_RETURN(folder.config, LoadModelConfig(spec.path()));
-  const std::string tokenizer =
-      spec.tokenizer().empty() ? absl::StrCat(spec.path(), "/tokenizer.json") : spec.tokenizer();
+  std::string tokenizer = spec.tokenizer();
+  std::error_code error;
+  for (const char* name : {"/tokenizer.json", "/tiktoken.model"})
+    if (tokenizer.empty() && std::filesystem::exists(spec.path() + name, error))
+      tokenizer = spec.path() + name;
+  if (tokenizer.empty())
+    return absl::NotFoundError(
+        absl::StrCat(spec.path(), " has neither tokenizer.json nor tiktoken.model"));
   HONE_ASSIGN_OR_RETURN(folder.tokenizer, Tokenizer::Load(tokenizer));
+  if (spec.has_chat()) {
+    HONE_ASSIGN_OR_RETURN(folder.chat,
+                          ChatFormat::Load(spec.chat(), spec.path(), *folder.tokenizer));
+  }
   folder.vocab = std::min<int64_t>(folder.config.vocab, folder.tokenizer->vocab_size());
   folder.max_context = spec.max_context() > 0 ? spec.max_context() : folder.config.max_positions;
   if (folder.max_context > folder.config.max_positions)
@@ -60,6 +71,26 @@ absl::Status LoadModelWeights(const v1::ModelSpec& spec, const ModelFolder& fold
   Arena arena;
   MergeAdapters(Device(kernels::Cpu(), 1), arena, layout, weights);
   return absl::OkStatus();
+}
+
+absl::StatusOr<PromptTokens> EncodePrompt(const ModelFolder& folder, const v1::Prompt& prompt) {
+  if (folder.chat) return folder.chat->Encode(prompt);
+  if (!prompt.messages().empty())
+    return absl::InvalidArgumentError(
+        absl::StrCat("prompt ", prompt.id(), " has messages, which need model.chat in the run"));
+  PromptTokens tokens;
+  HONE_ASSIGN_OR_RETURN(tokens.ids,
+                        folder.tokenizer->Encode(prompt.text(), {.parse_special = true}));
+  tokens.text = prompt.text();
+  return tokens;
+}
+
+absl::StatusOr<std::vector<int32_t>> EncodeResponse(const ModelFolder& folder,
+                                                    const v1::Prompt& prompt) {
+  if (prompt.response().empty())
+    return absl::InvalidArgumentError(absl::StrCat("prompt ", prompt.id(), ": no response"));
+  if (folder.chat) return folder.chat->EncodeResponse(prompt.response());
+  return folder.tokenizer->Encode(prompt.response(), {.parse_special = true});
 }
 
 }  // namespace hone
