@@ -23,10 +23,10 @@ namespace hone {
 class Judge {
  public:
   struct Options {
-    int threads = 1;            // for rules
-    int blocking_threads = 32;  // for functions that block
-    int spare_threads = 224;  // at most, of each group, for items that take more than `slow_after`
-    Duration slow_after = std::chrono::seconds(1);
+    int threads = 1;             // for rules
+    int blocking_threads = 128;  // for functions that block
+    int spare_threads = 128;  // at most, of each group, for items that take more than `slow_after`
+    Duration slow_after = std::chrono::milliseconds(250);
     Duration timeout = std::chrono::minutes(5);  // of items that ask for none
     Duration grace = std::chrono::seconds(1);
     int64_t cache_bytes = 0;  // 0: no cache. Only verdicts of functions that block are remembered:

@@ -64,6 +64,8 @@ v1::ListScorersResponse Registry::Describe() const {
     Options options(name, none);
     const absl::StatusOr<std::unique_ptr<Scorer>> made = entry.factory(options);
     scorer.set_blocks(made.ok() && (*made)->blocks());
+    if (absl::IsFailedPrecondition(made.status()))
+      scorer.set_unavailable(std::string(made.status().message()));
     for (const v1::ScorerOption& option : options.known()) *scorer.add_options() = option;
   }
   return all;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "libs/reward/scorer.h"
 
 namespace hone::cli {
 namespace {
@@ -31,10 +32,6 @@ std::string Each(double seconds) {
 
 std::string Name(v1::Outcome outcome) {
   return EnumName(v1::Outcome_descriptor(), outcome);
-}
-
-bool Judged(const v1::ScorePart& part) {
-  return part.outcome() == v1::OUTCOME_SCORED || part.outcome() == v1::OUTCOME_UNPARSED;
 }
 
 // On one line, short enough to be read in a table.
@@ -94,7 +91,7 @@ Report MakeReport(const std::vector<FileCompletion>& completions,
       Report::ScorerSummary& summary = *report.mutable_scorers(p);
       ++by_scorer[static_cast<size_t>(p)][part.outcome()];
       summary.set_seconds(summary.seconds() + part.seconds());
-      if (!Judged(part)) continue;
+      if (!HasValue(part)) continue;
       summary.set_valued(summary.valued() + 1);
       summary.set_mean_value(summary.mean_value() + part.value());
     }
@@ -145,7 +142,7 @@ void PrintReport(Output& output, const Report& report) {
     row.push_back(Name(ShownOutcome(v)));
     std::string why;
     for (const v1::ScorePart& p : v.parts()) {
-      if (parts) row.push_back(Judged(p) ? Number(p.value()) : Name(p.outcome()));
+      if (parts) row.push_back(HasValue(p) ? Number(p.value()) : Name(p.outcome()));
       absl::StrAppend(&why, why.empty() ? "" : "; ", parts ? p.scorer() + ": " : "",
                       OneLine(p.reason()));
     }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/reward/reward_function.h"
+#include "libs/scorers/scorers.h"
 #include "proto/hone/v1/reward.pb.h"
 
 namespace hone::cli {
@@ -16,6 +17,7 @@ struct RewardFlags {
   std::vector<std::string> scorers;
   std::string run_file;
   std::string prompt_set;  // of the run file: the reward of this set
+  ScorerResources resources;
 };
 
 // INVALID_ARGUMENT when neither or both are given, and for values of the wrong type. A value has

@@ -255,7 +255,7 @@ RewardService::RewardService(const Registry& registry, const Judge::Options& opt
   add(MetricKind::kGauge, "hone_reward_running_items", "Completions that a scorer has.",
       [](const Stats& s) { return static_cast<double>(s.running); });
   add(MetricKind::kGauge, "hone_reward_slow_items",
-      "Completions that a scorer has had for longer than a second.",
+      "Completions that a scorer has had for longer than 0.25 s.",
       [](const Stats& s) { return static_cast<double>(s.slow); });
   add(MetricKind::kCounter, "hone_reward_cache_hits_total", "Verdicts that were remembered.",
       [](const Stats& s) { return static_cast<double>(s.cache.hits); });

@@ -235,7 +235,8 @@ TEST_CASE("the scorers of this process are listed with their options", "[cli]") 
   REQUIRE(
       google::protobuf::util::JsonStringToMessage(Hone({"score", "--list", "-o", "json"}).out, &all)
           .ok());
-  CHECK(all.scorers_size() == 7);
+  CHECK(all.scorers_size() == 12);
+  CHECK_THAT(Hone({"score", "--list"}).out, Contains("not available: there is no sandbox"));
 }
 
 }  // namespace

@@ -3,10 +3,8 @@
 #include <limits>
 
 #include "absl/strings/cord.h"
-#include "absl/strings/str_cat.h"
 #include "libs/config/config.h"
 #include "libs/config/defaults.h"
-#include "libs/config/rewards.h"
 #include "proto/google/rpc/error_details.pb.h"
 #include "tests/testing/test.h"
 
@@ -382,22 +380,6 @@ TEST_CASE("bare sampling parameters are validated under their own path", "[confi
   CHECK(Validate(sampling, "").at(0).path == "max_new_tokens");
   sampling.set_max_new_tokens(1);
   CHECK(Validate(sampling, "").empty());
-}
-
-TEST_CASE("a prompt set's own reward replaces the run's", "[config]") {
-  v1::RunSpec spec = Good();
-  CHECK(RewardOf(spec, "gsm8k").scorers(0).name() == "math");
-  for (const char* set : {"gsm8k", "gsm8k-test"}) {
-    v1::PromptSetReward& own = *spec.add_prompt_set_rewards();
-    own.set_prompt_set(set);
-    own.mutable_reward()->add_scorers()->set_name(absl::StrCat("own-", set));
-  }
-  spec.clear_reward();  // nothing needs it any more
-  CHECK(Validate(spec).empty());
-  ApplyDefaults(spec);
-  CHECK(RewardOf(spec, "gsm8k").scorers(0).name() == "own-gsm8k");
-  CHECK(RewardOf(spec, "gsm8k").scorers(0).weight() == 1);
-  CHECK(RewardOf(spec, "gsm8k-test").scorers(0).name() == "own-gsm8k-test");
 }
 
 }  // namespace

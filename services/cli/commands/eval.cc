@@ -138,9 +138,12 @@ absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
       !std::filesystem::exists(flags.model + "/config.json") &&
       std::filesystem::exists(inner + "/config.json"))
     flags.model = inner;
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Scorers> scorers,
+                        Scorers::Create(flags.reward.resources));
   HONE_ASSIGN_OR_RETURN(const v1::RewardSpec spec,
-                        ReadReward(flags.reward, BuiltinScorers().Describe()));
-  HONE_ASSIGN_OR_RETURN(const RewardFunction reward, RewardFunction::Create(spec));
+                        ReadReward(flags.reward, scorers->registry().Describe()));
+  HONE_ASSIGN_OR_RETURN(const RewardFunction reward,
+                        RewardFunction::Create(spec, scorers->registry()));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
   HONE_ASSIGN_OR_RETURN(const std::vector<v1::Group> groups,

@@ -90,36 +90,27 @@ class Collector {
   std::vector<v1::Verdict> verdicts_;  // its size never changes; elements under mu_
 };
 
-// Here.
-class Local {
- public:
-  explicit Local(const Registry& registry) : registry_(registry) {}
-
-  v1::ListScorersResponse List() const { return registry_.Describe(); }
-
-  absl::StatusOr<std::vector<v1::Verdict>> Score(Context& context, const Flags& flags,
-                                                 const v1::RewardSpec& spec,
-                                                 const std::vector<FileCompletion>& completions) {
-    HONE_ASSIGN_OR_RETURN(RewardFunction made, RewardFunction::Create(spec, registry_));
-    const auto function = std::make_shared<const RewardFunction>(std::move(made));
-    Judge::Options options;
-    options.threads = flags.threads > 0
-                          ? flags.threads
-                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    // Few wait for a thread, as an item's time begins with its arrival.
-    const int running = function->blocks() ? options.blocking_threads : options.threads;
-    Collector collector(context.output, completions.size(), static_cast<size_t>(2 * running));
-    Judge judge(options);
-    const auto lane = judge.NewLane();
-    for (size_t i = 0; i < completions.size(); ++i)
-      HONE_RETURN_IF_ERROR(
-          judge.Submit(lane, function, completions[i].item, kNoDeadline, collector.Expect(i)));
-    return collector.Wait();
-  }
-
- private:
-  const Registry& registry_;
-};
+// In this process.
+absl::StatusOr<std::vector<v1::Verdict>> ScoreHere(Context& context, const Flags& flags,
+                                                   const Registry& registry,
+                                                   const v1::RewardSpec& spec,
+                                                   const std::vector<FileCompletion>& completions) {
+  HONE_ASSIGN_OR_RETURN(RewardFunction made, RewardFunction::Create(spec, registry));
+  const auto function = std::make_shared<const RewardFunction>(std::move(made));
+  Judge::Options options;
+  options.threads = flags.threads > 0
+                        ? flags.threads
+                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // Few wait for a thread, as an item's time begins with its arrival.
+  const int running = function->blocks() ? options.blocking_threads : options.threads;
+  Collector collector(context.output, completions.size(), static_cast<size_t>(2 * running));
+  Judge judge(options);
+  const auto lane = judge.NewLane();
+  for (size_t i = 0; i < completions.size(); ++i)
+    HONE_RETURN_IF_ERROR(
+        judge.Submit(lane, function, completions[i].item, kNoDeadline, collector.Expect(i)));
+  return collector.Wait();
+}
 
 // At a reward service.
 class Remote {
@@ -172,11 +163,12 @@ class Remote {
 };
 
 absl::StatusOr<int> Score(Context& context, const Flags& flags) {
+  std::unique_ptr<Scorers> here;
   std::unique_ptr<Remote> remote;
   v1::ListScorersResponse known;
-  Local local(BuiltinScorers());
   if (flags.address.empty()) {
-    known = local.List();
+    HONE_ASSIGN_OR_RETURN(here, Scorers::Create(flags.reward.resources));
+    known = here->registry().Describe();
   } else {
     HONE_ASSIGN_OR_RETURN(Remote connected, Remote::Connect(context, flags.address));
     remote = std::make_unique<Remote>(std::move(connected));
@@ -200,8 +192,9 @@ absl::StatusOr<int> Score(Context& context, const Flags& flags) {
 
   const TimePoint start = SystemClock::Get().Now();
   HONE_ASSIGN_OR_RETURN(const std::vector<v1::Verdict> verdicts,
-                        remote == nullptr ? local.Score(context, flags, spec, completions)
-                                          : remote->Score(context, spec, completions));
+                        remote == nullptr
+                            ? ScoreHere(context, flags, here->registry(), spec, completions)
+                            : remote->Score(context, spec, completions));
   const double seconds = std::chrono::duration<double>(SystemClock::Get().Now() - start).count();
   const v1::ScoreReport report = MakeReport(completions, verdicts, flags.report);
   if (context.output.machine())
@@ -254,6 +247,20 @@ void AddRewardOptions(CLI::App& command, RewardFlags& flags) {
   command.add_option("--reward-of", flags.run_file, "instead: the reward of this run file");
   command.add_option("--prompt-set", flags.prompt_set,
                      "of the run file: the reward of this prompt set");
+  AddResourceOptions(command, flags.resources);
+}
+
+void AddResourceOptions(CLI::App& command, ScorerResources& resources) {
+  command
+      .add_option("--sandbox", resources.sandbox, "scorer code: the least isolation that will do")
+      ->check(CLI::IsMember(SandboxChoices()))
+      ->capture_default_str();
+  command
+      .add_option("--sandbox-slots", resources.sandbox_slots,
+                  "programs at once; 0: twice the cores")
+      ->check(CLI::Range(0, 4096));
+  command.add_option("--verifiers", resources.verifiers,
+                     "scorers that ask models or Lean: YAML file, see verifiers.proto");
 }
 
 }  // namespace hone::cli

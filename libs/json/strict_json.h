@@ -1,7 +1,7 @@
 #pragma once
 
-// JSON from files that nobody vouches for. The only place that catches the JSON library's
-// exceptions. Internal to this library: the header names nlohmann's types.
+// JSON from files, processes and servers that nobody vouches for. The only place that catches the
+// JSON library's exceptions. Include it in sources only: the header names nlohmann's types.
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -20,7 +20,7 @@ bool IsUtf8(absl::string_view text);
 absl::Status CheckJsonText(absl::string_view text);
 
 // Parses an object; duplicate keys and nesting beyond `max_depth` are errors. INVALID_ARGUMENT with
-// `what` (a file name) in the message.
+// `what` (a file name, a peer) in the message. Time is linear in the text.
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text, absl::string_view what,
                                                int max_depth = 32);
 

@@ -1,4 +1,4 @@
-#include "libs/checkpoint/strict_json.h"
+#include "libs/json/strict_json.h"
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
