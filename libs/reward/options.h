@@ -37,10 +37,6 @@ class Options {
   // Whether option `name` is set; that alone does not make it known.
   bool Has(absl::string_view name) const;
 
-  // Finite numbers in [least, most]; anything else is an error.
-  double Number(absl::string_view name, double fallback, double least, double most);
-  int64_t Integer(absl::string_view name, int64_t fallback, int64_t least, int64_t most);
-
   // INVALID_ARGUMENT for the first wrong value, or for an option that nobody asked for.
   absl::Status Check() const;
 
