@@ -102,9 +102,9 @@ TEST_CASE("Values of many types cross, and objects of the program can be handled
                                    "    return n.v + (total(n.next) if n.next else 0)\n\n"
                                    "def numbers(n):\n    return (i for i in range(n))\n"));
   REQUIRE(google::protobuf::util::JsonStringToMessage(
-              R"({"test_setup_code": "root = Node(1)\nroot.next = Node(2)\nroot.next.next = Node(3)",
+              R"json({"test_setup_code": "root = Node(1)\nroot.next = Node(2)\nroot.next.next = Node(3)",
                   "test_list": ["assert total(root) == 6", "assert list(numbers(3)) == [0, 1, 2]",
-                                "assert root.next.v == 2", "assert root != 6"]})",
+                                "assert root.next.v == 2", "assert root != 6"]})json",
               item.mutable_prompt()->mutable_metadata())
               .ok());
   CHECK(Told(World().Function().Score(item)) == "SCORED 1: 4 of 4 tests");

@@ -15,14 +15,14 @@ TEST_CASE("The forms of data sets are told apart by their fields") {
   CHECK(p->form == Form::kCheck);
   CHECK(p->prompt == "def f(x):\n");
 
-  p = Read(R"({"text": "Write f.", "metadata": {"test_list": ["assert f(1) == 2"], "code": "import re\ndef f(x):\n  pass\nclass N(object): pass",
-               "test_setup_code": "n = N()", "challenge_test_list": ["assert f(2) == 3"]}})");
+  p = Read(R"json({"text": "Write f.", "metadata": {"test_list": ["assert f(1) == 2"], "code": "import re\ndef f(x):\n  pass\nclass N(object): pass",
+               "test_setup_code": "n = N()", "challenge_test_list": ["assert f(2) == 3"]}})json");
   REQUIRE_OK(p);
   CHECK(p->form == Form::kAssertions);
   CHECK(p->own_names == std::vector<std::string>{"f", "N"});
   CHECK(p->tests == std::vector<std::string>{"n = N()", "assert f(1) == 2", "assert f(2) == 3"});
 
-  p = Read(R"({"text": "long f(long x) {\n", "metadata": {"language": "cpp", "tests": "}\nint main() {}", "stop_tokens": ["\n}"]}})");
+  p = Read(R"json({"text": "long f(long x) {\n", "metadata": {"language": "cpp", "tests": "}\nint main() {}", "stop_tokens": ["\n}"]}})json");
   REQUIRE_OK(p);
   CHECK(p->form == Form::kMultiPl);
   CHECK(p->language == Language::kCpp);

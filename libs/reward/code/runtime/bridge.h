@@ -492,8 +492,8 @@ void PutMember(std::string& out, U& value, const std::string& name) {
 template <typename F, typename Call>
 int Serve(Call call) {
   using Result = typename Signature<F>::Result;
-  // Unions stay here, never destroyed; the tester gets a number for each.
-  [[maybe_unused]] static auto& unions = *new std::deque<Result>;
+  // Unions stay here, neither copied nor destroyed; the tester gets a number for each.
+  [[maybe_unused]] std::vector<Result*> unions;
   Send('o', "");
   while (true) {
     auto [kind, in] = Receive();
@@ -503,14 +503,14 @@ int Serve(Call call) {
       if constexpr (std::is_union_v<Result>) {
         if (operation == "member") {
           const uint64_t number = GetHandle(in);
-          PutMember(body, unions.at(number), in.Text('S'));
+          PutMember(body, *unions.at(number), in.Text('S'));
           Send('v', body);
           continue;
         }
       }
       auto arguments = Signature<F>::Read(in);
       if constexpr (std::is_union_v<Result>) {
-        unions.push_back(std::apply(call, arguments));
+        unions.push_back(new Result(std::apply(call, arguments)));
         PutHandle(body, unions.size() - 1);
       } else {
         const Result result = std::apply(call, arguments);
