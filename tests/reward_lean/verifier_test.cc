@@ -257,6 +257,7 @@ TEST_CASE("recorded proofs get the verdicts that were recorded", "[reward_lean]"
   SECTION("by a REPL") {
     LocalOptions options = Local();
     options.pool.repl = FakeRepl({"prove", folder});
+    options.second_check = false;  // which starts a process for each yes
     const auto verifier = MakeLocalVerifier(options);
     // A warm process, so that what takes long is the proof.
     REQUIRE(Says(verifier->Verify(ProofOf("simp", records[0].header), In(60))) == "SCORED 1");
