@@ -95,11 +95,10 @@ absl::Status RegisterLeanScorers(Registry& registry, LeanVerifier* verifier) {
   ScorerInfo info{"lean", "a proof of the formal statement that Lean 4 accepts", "1"};
   if (verifier == nullptr)
     return registry.RegisterUnavailable(std::move(info), "started without a Lean verifier");
-  return registry.Register(std::move(info),
-                           [verifier](Options& options) -> absl::StatusOr<std::unique_ptr<Scorer>> {
-                             return std::make_unique<LeanScorer>(verifier,
-                                                                 options.String("header", ""));
-                           });
+  return registry.Register(
+      std::move(info), [verifier](Options& options) -> absl::StatusOr<std::unique_ptr<Scorer>> {
+        return std::make_unique<LeanScorer>(verifier, options.String("header", ""));
+      });
 }
 
 }  // namespace hone
