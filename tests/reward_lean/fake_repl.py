@@ -31,11 +31,11 @@ def log(line):
 
 
 def commands():
-    """JSON objects on stdin, each followed by a blank line."""
+    """JSON objects on stdin, each followed by a blank line. Other line ends mean nothing, not even within strings."""
     lines = []
     for line in sys.stdin:
         if line.strip():
-            lines.append(line)
+            lines.append(line.rstrip())
         elif lines:
             yield json.loads("".join(lines))
             lines = []
@@ -54,7 +54,8 @@ def frames(path):
 
 
 def replay(commands_file, replies_file):
-    wanted, replies = [json.loads(f) for f in frames(commands_file)], frames(replies_file)
+    wanted = [json.loads("".join(line.rstrip() for line in f.split("\n"))) for f in frames(commands_file)]
+    replies = frames(replies_file)
     for number, command in enumerate(commands()):
         if number >= len(replies) or command != wanted[number]:
             say({"message": f"command {number} is not the transcript's"})

@@ -17,7 +17,7 @@ std::string Refusal(absl::string_view code) {
 TEST_CASE("comments become spaces, all else keeps its place", "[reward_lean]") {
   CHECK(*RemoveComments("a -- b ℝ\nc") == "a       \nc");
   CHECK(*RemoveComments("a /- b /- c -/ \n -/ d") == "a              \n    d");
-  CHECK(*RemoveComments("/-- doc ℝ -/ theorem") == "            theorem");
+  CHECK(*RemoveComments("/-- doc ℝ -/ theorem") == "             theorem");
   CHECK(*RemoveComments("x\r\ny") == "x\ny");
   CHECK(*RemoveComments("\"a b\" «x.y»") == "\"a b\" «x.y»");
   CHECK(*RemoveComments("a ---/ b\nc") == "a       \nc");

@@ -117,9 +117,9 @@ TEST_CASE("the program says the statement before and after the completion", "[re
   const Program data = ProofOf("⟨1⟩", "", "open Nat in\ndef E : Inhabited Nat :=").WithMark("m");
   CHECK(absl::StrContains(data.text,
                           "open Nat in\ndef _root_.honeStatement_m :=\n  Inhabited Nat\n"));
-  CHECK(absl::StrContains(data.text, "open Nat in\ndef E  : Inhabited Nat := ⟨1⟩"));
-  CHECK(absl::StrContains(
-      data.text, "noncomputable def _root_.honeCheck_m : _root_.honeStatement_m := @E\n"));
+  CHECK(absl::StrContains(data.text, "open Nat in\ndef E : Inhabited Nat := ⟨1⟩"));
+  CHECK(absl::StrContains(data.text,
+                          "noncomputable def _root_.honeCheck_m : _root_.honeStatement_m := @E\n"));
 }
 
 TEST_CASE("reports on axioms are believed about our name only", "[reward_lean]") {

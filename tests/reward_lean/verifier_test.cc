@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -129,6 +130,40 @@ TEST_CASE("a proof that hangs delays nobody who has another process", "[reward_l
     CHECK(Says(verifier->Verify(ProofOf("exact h.ne'"), In(30))) == "SCORED 1");
   CHECK(SystemClock::Get().Now() - start < std::chrono::seconds(3));
   hanging.join();
+}
+
+TEST_CASE("a verifier comes out of a configuration", "[reward_lean]") {
+  v1::LeanSpec spec;
+  const ReplOptions repl = FakeRepl({"prove"});
+  for (const std::string& a : repl.process.argv) spec.add_command(a);
+  for (const std::string& e : repl.process.environment) spec.add_environment(e);
+  spec.set_memory_gib(0.5);
+  spec.set_processes(1);
+  spec.set_proof_timeout_seconds(0.5);
+  const auto local = FromSpec(spec);
+  REQUIRE_OK(local);
+  CHECK(Says((*local)->Verify(ProofOf("exact h.ne'"), In(30))) == "SCORED 1");
+  CHECK(Says((*local)->Verify(ProofOf("exact fault_hang"), In(30))) == "TIMEOUT 0");
+  CHECK(Says((*local)->Verify(ProofOf("exact fault_memory"), In(30))) == "OUT_OF_MEMORY 0");
+
+  const auto message = [&](const std::function<void(v1::LeanSpec&)>& change) {
+    v1::LeanSpec other = spec;
+    change(other);
+    const absl::Status status = FromSpec(other).status();
+    CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  CHECK(absl::StrContains(message([](auto& s) { s.clear_command(); }), "command or a server"));
+  CHECK(absl::StrContains(message([](auto& s) { s.mutable_server()->set_url("http://a"); }),
+                          "command or a server"));
+  CHECK(absl::StrContains(message([](auto& s) { s.set_processes(-1); }), "lean.processes"));
+  CHECK(absl::StrContains(message([](auto& s) { s.set_memory_gib(-1); }), "lean.memory_gib"));
+  CHECK(absl::StrContains(message([](auto& s) { s.add_environment("PATH"); }), "NAME=value"));
+  CHECK(absl::StrContains(message([](auto& s) {
+                            s.clear_command();
+                            s.mutable_server()->set_url("a");
+                          }),
+                          "lean.server"));
 }
 
 // ---- the scorer
@@ -257,6 +292,7 @@ TEST_CASE("recorded proofs get the verdicts that were recorded", "[reward_lean]"
   SECTION("by a REPL") {
     LocalOptions options = Local();
     options.pool.repl = FakeRepl({"prove", folder});
+    options.second_check = false;  // which starts a process for each yes
     const auto verifier = MakeLocalVerifier(options);
     // A warm process, so that what takes long is the proof.
     REQUIRE(Says(verifier->Verify(ProofOf("simp", records[0].header), In(60))) == "SCORED 1");

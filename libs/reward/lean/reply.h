@@ -16,7 +16,7 @@
 namespace hone::lean {
 
 // Cuts a stream into frames: runs of lines between blank ones. Each byte is looked at once; a frame
-// in progress takes no more than the limit. Not thread-safe.
+// in progress takes no more than the limit, its blank line included. Not thread-safe.
 class FrameReader {
  public:
   // `max_frame_bytes` >= 1.

@@ -92,14 +92,13 @@ std::optional<absl::string_view> LeanCode(absl::string_view text) {
 }  // namespace lean
 
 absl::Status RegisterLeanScorers(Registry& registry, LeanVerifier* verifier) {
-  return registry.Register({"lean", "a proof of the formal statement that Lean 4 accepts", "1"},
-                           [verifier](Options& options) -> absl::StatusOr<std::unique_ptr<Scorer>> {
-                             std::string header = options.String("header", "");
-                             if (verifier == nullptr)
-                               return absl::FailedPreconditionError(
-                                   "scorer lean: this process was started without a Lean verifier");
-                             return std::make_unique<LeanScorer>(verifier, std::move(header));
-                           });
+  ScorerInfo info{"lean", "a proof of the formal statement that Lean 4 accepts", "1"};
+  if (verifier == nullptr)
+    return registry.RegisterUnavailable(std::move(info), "started without a Lean verifier");
+  return registry.Register(
+      std::move(info), [verifier](Options& options) -> absl::StatusOr<std::unique_ptr<Scorer>> {
+        return std::make_unique<LeanScorer>(verifier, options.String("header", ""));
+      });
 }
 
 }  // namespace hone

@@ -211,8 +211,9 @@ absl::StatusOr<Proof> Proof::Make(const Statement& statement, absl::string_view 
   const Tokens tokens = Tokenize(code);
   HONE_RETURN_IF_ERROR(CheckPolicy(code, tokens));
 
-  const std::string declaration = absl::StrCat(statement.keyword, " ", statement.name, " ",
-                                               statement.binders, " : ", statement.type);
+  const std::string declaration =
+      absl::StrCat(statement.keyword, " ", statement.name, statement.binders.empty() ? "" : " ",
+                   statement.binders, " : ", statement.type);
   std::optional<size_t> found;
   bool others = false;
   for (size_t i = 0; i < tokens.size(); ++i) {

@@ -51,9 +51,6 @@ absl::StatusOr<Base> Base::Read(const Backends& backends, absl::string_view scor
                                 Options& options) {
   const std::string name = options.String("backend", "");
   Base base{backends, nullptr, options.Bool("allow_sole_judge", false)};
-  if (backends->empty())
-    return absl::FailedPreconditionError(
-        absl::StrCat("scorer ", scorer, ": this process was started without backends"));
   if (name.empty())
     return absl::InvalidArgumentError(
         absl::StrCat("scorer ", scorer, ": option backend is missing: the model to ask"));

@@ -30,7 +30,7 @@ struct Base {
   const ModelBackend* backend = nullptr;
   bool sole = false;
 
-  // INVALID_ARGUMENT for no or an unknown backend; FAILED_PRECONDITION where there is none at all.
+  // INVALID_ARGUMENT for no or an unknown backend.
   static absl::StatusOr<Base> Read(const Backends& backends, absl::string_view scorer,
                                    Options& options);
 };
