@@ -1,4 +1,4 @@
-// Rope, SwiGLU, casts and rows that move. All memory-bound.
+// Rope, biases, SwiGLU, casts and rows that move. All memory-bound.
 
 #include "kernels/cpu/kernels_isa.h"
 #include "kernels/cpu/simd.h"
@@ -64,6 +64,46 @@ Error Rope(const RopeArgs& a, Stream stream) {
         }
         for (int64_t h = 0; h < a.heads; ++h)
           RopeHalves(x + h * a.head_x, out + h * a.head_o, cos, sin, half);
+      }
+    });
+  });
+  return nullptr;
+}
+
+Error Bias(const BiasArgs& a, Stream stream) {
+  WithType(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    ParallelFor(stream, a.n, RowGrain(a.c), [&](int64_t begin, int64_t end) {
+      const T* bias = static_cast<const T*>(a.bias);
+      for (int64_t n = begin; n < end; ++n) {
+        T* out = static_cast<T*>(a.out) + n * a.ldo;
+        if (a.x == nullptr) {
+          std::memcpy(out, bias, a.c * sizeof(T));
+          continue;
+        }
+        const T* x = static_cast<const T*>(a.x) + n * a.ldx;
+        ForLanes(a.c, [&](int64_t i, auto lanes) {
+          Store(out + i, Load(x + i, lanes) + Load(bias + i, lanes), lanes);
+        });
+      }
+    });
+  });
+  return nullptr;
+}
+
+Error BiasBackward(const BiasBackwardArgs& a, Stream stream) {
+  WithType(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    // Parts are columns: rows add up in order.
+    const int64_t blocks = (a.c + 63) / 64;
+    ParallelFor(stream, blocks, RowGrain(a.n * 64), [&](int64_t begin, int64_t end) {
+      const int64_t c0 = begin * 64, c1 = a.c < end * 64 ? a.c : end * 64;
+      float* sum = a.dbias + c0;
+      for (int64_t n = 0; n < a.n; ++n) {
+        const T* row = static_cast<const T*>(a.dout) + n * a.ldo + c0;
+        ForLanes(c1 - c0, [&](int64_t i, auto lanes) {
+          Store(sum + i, Load(sum + i, lanes) + Load(row + i, lanes), lanes);
+        });
       }
     });
   });

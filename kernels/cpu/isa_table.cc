@@ -13,6 +13,8 @@ const Table& IsaTable() {
       .rms_norm = RmsNorm,
       .rms_norm_backward = RmsNormBackward,
       .rope = Rope,
+      .bias = Bias,
+      .bias_backward = BiasBackward,
       .swiglu = Swiglu,
       .swiglu_backward = SwigluBackward,
       .gather_rows = GatherRows,

@@ -10,6 +10,8 @@ Error GroupedGemm(const GroupedGemmArgs& args, Stream stream);
 Error RmsNorm(const RmsNormArgs& args, Stream stream);
 Error RmsNormBackward(const RmsNormBackwardArgs& args, Stream stream);
 Error Rope(const RopeArgs& args, Stream stream);
+Error Bias(const BiasArgs& args, Stream stream);
+Error BiasBackward(const BiasBackwardArgs& args, Stream stream);
 Error Swiglu(const SwigluArgs& args, Stream stream);
 Error SwigluBackward(const SwigluBackwardArgs& args, Stream stream);
 Error GatherRows(const GatherRowsArgs& args, Stream stream);

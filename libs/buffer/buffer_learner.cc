@@ -133,7 +133,7 @@ absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& re
   if (!spec.has_grpo() || s < 1 || s > Steps(spec) || request.step() != stage.first_step() + s)
     return absl::InvalidArgumentError(
         absl::StrCat("no batch for step ", request.step(), " = step ", s, " of stage \"",
-                     request.stage(), "\", a ", spec.has_grpo() ? "grpo" : "sft", " stage of ",
+                     request.stage(), "\", a ", spec.has_grpo() ? "grpo" : "supervised", " stage of ",
                      Steps(spec), " steps after step ", stage.first_step()));
   v1::StoredBatch assigned;
   const absl::Status got = store_->Get(keys::Batch(run.run().id(), request.step()), &assigned);

@@ -54,18 +54,40 @@ absl::Status TakeString(const std::string& field, const Json& value, std::string
   return absl::OkStatus();
 }
 
+// A conversation. `text` becomes what the user said last.
+absl::Status SetMessages(const std::string& field, const Json& messages, v1::Prompt* p) {
+  const auto wrong = [&](const auto&... what) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", field, "\": ", what...));
+  };
+  if (!p->text().empty())
+    return absl::InvalidArgumentError("has both a prompt and messages, expected one of them");
+  if (!messages.is_array() || messages.empty())
+    return wrong("expected a list of messages that is not empty");
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Json& m = messages[i];
+    if (!m.is_object() || !m.contains("role") || !m["role"].is_string())
+      return wrong("message ", i, " has no \"role\" (a string)");
+    const auto content = m.find("content");
+    const bool text = content != m.end() && content->is_string();
+    if (!text && !m.contains("tool_calls"))
+      return wrong("message ", i, " has no \"content\" (a string)");
+    if (text && m["role"] == "user") p->set_text(content->get<std::string>());
+  }
+  if (p->text().empty()) return wrong("no message of the user has a text");
+  p->set_messages(messages.dump());
+  return absl::OkStatus();
+}
+
 absl::Status SetField(const std::string& field, const Json& value, v1::Prompt* p) {
   if (field == "prompt" || field == "text") {
     if (!p->text().empty())
       return absl::InvalidArgumentError("has both \"prompt\" and \"text\", expected one of them");
-    if (field == "prompt" && value.is_array())
-      return absl::InvalidArgumentError("\"prompt\" is a list: chat messages need a chat template");
+    if (field == "prompt" && value.is_array()) return SetMessages(field, value, p);
     HONE_RETURN_IF_ERROR(TakeString(field, value, p->mutable_text()));
     return p->text().empty() ? absl::InvalidArgumentError(absl::StrCat("\"", field, "\" is empty"))
                              : absl::OkStatus();
   }
-  if (field == "messages")
-    return absl::InvalidArgumentError("\"messages\": chat messages need a chat template");
+  if (field == "messages") return SetMessages(field, value, p);
   if (field == "response") return TakeString(field, value, p->mutable_response());
   if (field == "answer") {
     if (value.is_number() || value.is_boolean())
@@ -139,7 +161,8 @@ absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line,
       HONE_RETURN_IF_ERROR(SetField(known, value, &prompt));
   }
   if (prompt.text().empty() && fields.prompt_required)
-    return absl::InvalidArgumentError("has no \"prompt\" (a string: the rendered prompt)");
+    return absl::InvalidArgumentError(
+        "has no \"prompt\" (a string: the rendered prompt) and no \"messages\"");
   if (prompt.id().empty()) prompt.set_id(absl::StrCat(line));
   return prompt;
 }

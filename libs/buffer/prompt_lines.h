@@ -20,7 +20,8 @@ struct PromptFields {
   bool prompt_required = true;
 };
 
-// One prompt from one line. Fields: `prompt` or `text` (string, required), `id` (string or integer;
+// One prompt from one line. Fields: `prompt` or `text` (string) or `messages` (list of {role,
+// content, ...}, also under the name `prompt`), one of them required; `id` (string or integer;
 // default: `line`), `answer` (string, number or boolean, kept as written), `response` (string);
 // every other field goes to `metadata`. INVALID_ARGUMENT says what is wrong, without naming the
 // line. Numbers in metadata become doubles: integers beyond 2^53 lose digits there.

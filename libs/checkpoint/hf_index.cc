@@ -23,7 +23,6 @@ using nlohmann::json;
 constexpr char kIndexFile[] = "model.safetensors.index.json";
 constexpr char kSingleFile[] = "model.safetensors";
 constexpr int64_t kMaxIndexBytes = 400'000'000;
-constexpr int64_t kMaxConfigBytes = 16'000'000;
 
 absl::Status Invalid(const std::string& path, absl::string_view detail) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", detail));

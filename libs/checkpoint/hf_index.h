@@ -11,6 +11,9 @@
 
 namespace hone {
 
+// No config.json is longer.
+constexpr int64_t kMaxConfigBytes = int64_t{1} << 20;
+
 struct HfIndex {
   std::vector<std::string> files;            // base names, sorted, unique
   std::map<std::string, std::string> where;  // tensor -> file; empty: the one file holds them all

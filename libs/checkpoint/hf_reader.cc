@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/checkpoint/convert.h"
@@ -15,7 +14,6 @@
 namespace hone {
 namespace {
 
-constexpr char kScaleSuffix[] = "_scale_inv";
 // Elements converted at a time: bounds the scratch memory whatever the tensor's size.
 constexpr int64_t kChunk = int64_t{1} << 20;
 
@@ -196,26 +194,12 @@ absl::Status HfReader::ReadFp8(const Place& place, int64_t first, int64_t count,
   return absl::OkStatus();
 }
 
-absl::Status HfReader::ReadRaw(absl::string_view name, void* out, size_t bytes) const {
+absl::Status HfReader::ReadRaw(absl::string_view name, int64_t begin, void* out,
+                               size_t bytes) const {
   const auto it = places_.find(name);
   if (it == places_.end())
     return absl::NotFoundError(absl::StrCat(dir_, " has no tensor '", name, "'"));
-  return files_[it->second.file].Read(name, out, bytes);
-}
-
-std::vector<HfTensor> HfReader::PassThrough(
-    const std::function<bool(absl::string_view)>& known) const {
-  std::vector<HfTensor> out;
-  for (const HfTensor& tensor : tensors_) {
-    absl::string_view name = tensor.name;
-    if (known(name)) continue;
-    if (absl::ConsumeSuffix(&name, kScaleSuffix)) {
-      const HfTensor* weight = Find(name);
-      if (weight != nullptr && weight->dtype == StoredDType::kF8E4M3 && known(name)) continue;
-    }
-    out.push_back(tensor);
-  }
-  return out;
+  return files_[it->second.file].ReadRange(*it->second.entry, begin, out, bytes);
 }
 
 }  // namespace hone

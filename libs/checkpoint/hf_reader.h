@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +21,9 @@
 #include "libs/checkpoint/stored_dtype.h"
 
 namespace hone {
+
+// The scales of the fp8 tensor `x` are `x` + this.
+constexpr char kScaleSuffix[] = "_scale_inv";
 
 struct HfTensor {
   std::string name;
@@ -62,12 +64,8 @@ class HfReader {
   // OUT_OF_RANGE beyond the end.
   absl::Status ReadElements(absl::string_view name, int64_t first, int64_t count, kernels::DType to,
                             void* out, const HfReadOptions& options = {}) const;
-  // The stored bytes of any tensor, of whatever dtype.
-  absl::Status ReadRaw(absl::string_view name, void* out, size_t bytes) const;
-
-  // The tensors that the model does not use, to be carried through to the next checkpoint: all but
-  // those for which `known` holds and the scales of known tensors.
-  std::vector<HfTensor> PassThrough(const std::function<bool(absl::string_view)>& known) const;
+  // The stored bytes [begin, begin + bytes) of any tensor, of whatever dtype.
+  absl::Status ReadRaw(absl::string_view name, int64_t begin, void* out, size_t bytes) const;
 
  private:
   struct Place {

@@ -23,6 +23,12 @@ void Fill(v1::SftStage& s) {
   if (s.max_micro_batch_tokens() == 0) s.set_max_micro_batch_tokens(kMicroBatchTokens);
 }
 
+void Fill(v1::PretrainStage& s) {
+  Fill(*s.mutable_optimizer());
+  if (s.max_micro_batch_tokens() == 0) s.set_max_micro_batch_tokens(kMicroBatchTokens);
+  if (s.has_fim() && s.fim().rate() == 0) s.mutable_fim()->set_rate(0.5);
+}
+
 void Fill(v1::AdvantageSpec& a) {
   // A preset stands alone: it says what these fields would.
   if (!a.preset().empty()) return;
@@ -87,6 +93,7 @@ void ApplyDefaults(v1::RunSpec& spec) {
     spec.mutable_model()->set_precision(v1::PRECISION_F32);
   for (v1::StageSpec& stage : *spec.mutable_stages()) {
     if (stage.has_sft()) Fill(*stage.mutable_sft());
+    if (stage.has_pretrain()) Fill(*stage.mutable_pretrain());
     if (stage.has_grpo()) Fill(*stage.mutable_grpo());
   }
   Fill(*spec.mutable_reward());

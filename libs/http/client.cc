@@ -133,8 +133,8 @@ absl::StatusOr<Response> Client::Fetch(const Request& request, TimePoint deadlin
   // A handle whose transfer failed goes as well: its connection is in an unknown state.
   if (code == CURLE_OK) handles_->Return(std::move(handle));
 
-  const std::string why = absl::StrCat(request.url, ": ",
-                                       detail[0] != '\0' ? detail : curl_easy_strerror(code));
+  const std::string why =
+      absl::StrCat(request.url, ": ", detail[0] != '\0' ? detail : curl_easy_strerror(code));
   switch (code) {
     case CURLE_OK:
       return response;
@@ -145,8 +145,8 @@ absl::StatusOr<Response> Client::Fetch(const Request& request, TimePoint deadlin
       return absl::InvalidArgumentError(why);
     case CURLE_WRITE_ERROR:
       if (reply.too_long)
-        return absl::OutOfRangeError(absl::StrCat(
-            request.url, ": the reply has more than ", request.max_reply_bytes, " bytes"));
+        return absl::OutOfRangeError(absl::StrCat(request.url, ": the reply has more than ",
+                                                  request.max_reply_bytes, " bytes"));
       return absl::UnavailableError(why);
     default:
       return absl::UnavailableError(why);

@@ -71,8 +71,8 @@ absl::StatusOr<bool> Endpoint::Enter(TimePoint deadline) {
   const bool probe = failures_ >= options_.breaker_failures;
   if (probe) {
     if (probing_ || SystemClock::Get().Now() < open_until_)
-      return absl::UnavailableError(
-          absl::StrCat(options_.url, ": failed ", failures_, " times in a row; left alone for now"));
+      return absl::UnavailableError(absl::StrCat(options_.url, ": failed ", failures_,
+                                                 " times in a row; left alone for now"));
     probing_ = true;
   }
   ++running_;
@@ -94,14 +94,15 @@ void Endpoint::Leave(bool probe, bool answered, bool failure) {
 
 Endpoint::Attempt Endpoint::Try(const Request& request, TimePoint deadline) {
   const TimePoint now = SystemClock::Get().Now();
-  const bool own = deadline - now > options_.attempt_timeout;  // the attempt's limit, not the item's
+  const bool own =
+      deadline - now > options_.attempt_timeout;  // the attempt's limit, not the item's
   absl::StatusOr<Response> response =
       client_.Fetch(request, own ? now + options_.attempt_timeout : deadline);
   Attempt attempt;
   if (!response.ok()) {
     const bool late = absl::IsDeadlineExceeded(response.status());
-    attempt.body = late && own ? absl::UnavailableError(response.status().message())
-                               : response.status();
+    attempt.body =
+        late && own ? absl::UnavailableError(response.status().message()) : response.status();
     attempt.again = absl::IsUnavailable(attempt.body.status());
     // A deadline says little of the server: it may have been short.
     attempt.failure = attempt.again;
@@ -116,8 +117,7 @@ Endpoint::Attempt Endpoint::Try(const Request& request, TimePoint deadline) {
   attempt.again =
       code == 408 || code == 429 || code == 500 || code == 502 || code == 503 || code == 504;
   attempt.failure = code >= 500;
-  attempt.body =
-      attempt.again ? absl::UnavailableError(what) : absl::FailedPreconditionError(what);
+  attempt.body = attempt.again ? absl::UnavailableError(what) : absl::FailedPreconditionError(what);
   attempt.asked = response->retry_after.value_or(Duration(0));
   return attempt;
 }
@@ -136,17 +136,19 @@ absl::StatusOr<std::string> Endpoint::Post(absl::string_view path, const std::st
   for (int number = 1;; ++number) {
     HONE_ASSIGN_OR_RETURN(const bool probe, Enter(deadline));
     Attempt attempt = Try(request, deadline);
-    Leave(probe, attempt.body.ok() || absl::IsFailedPrecondition(attempt.body.status()), attempt.failure);
+    Leave(probe, attempt.body.ok() || absl::IsFailedPrecondition(attempt.body.status()),
+          attempt.failure);
     if (!attempt.again) return std::move(attempt.body);
     const absl::Status& last = attempt.body.status();
     if (number == options_.attempts)
-      return absl::UnavailableError(absl::StrCat(last.message(), " (attempt ", number, " of ",
-                                                 options_.attempts, ")"));
+      return absl::UnavailableError(
+          absl::StrCat(last.message(), " (attempt ", number, " of ", options_.attempts, ")"));
     const Duration wait = std::max(attempt.asked, Jittered(pause));
     pause = std::min(2 * pause, options_.longest_pause);
     if (deadline != kNoDeadline && SystemClock::Get().Now() + wait >= deadline)
-      return absl::UnavailableError(absl::StrCat(last.message(), "; no time is left for a pause of ",
-                                                 Seconds(wait), " s and another attempt"));
+      return absl::UnavailableError(absl::StrCat(last.message(),
+                                                 "; no time is left for a pause of ", Seconds(wait),
+                                                 " s and another attempt"));
     SystemClock::Get().SleepFor(wait);
   }
 }

@@ -17,8 +17,8 @@
 namespace hone::http {
 
 struct EndpointOptions {
-  std::string url;      // http[s]://host[:port][/path], without user, query and fragment
-  std::string api_key;  // sent as bearer token; in no error and no log. Empty: none
+  std::string url;       // http[s]://host[:port][/path], without user, query and fragment
+  std::string api_key;   // sent as bearer token; in no error and no log. Empty: none
   int concurrency = 16;  // requests at once; others wait
   int attempts = 4;      // at most, for one Post
   Duration attempt_timeout = std::chrono::seconds(60);
@@ -62,7 +62,8 @@ class Endpoint {
   };
 
   explicit Endpoint(EndpointOptions options) : options_(std::move(options)) {}
-  // Waits for its turn. Whether the request is the one that tries out a service that was left alone.
+  // Waits for its turn. Whether the request is the one that tries out a service that was left
+  // alone.
   absl::StatusOr<bool> Enter(TimePoint deadline);
   void Leave(bool probe, bool answered, bool failure);
   Attempt Try(const Request& request, TimePoint deadline);

@@ -26,8 +26,8 @@ absl::StatusOr<std::unique_ptr<Endpoint>> FromSpec(const v1::BackendSpec& spec,
   if (spec.attempts() != 0) options.attempts = spec.attempts();
   if (spec.max_reply_bytes() != 0) options.max_reply_bytes = spec.max_reply_bytes();
   if (spec.timeout_seconds() > 0)
-    options.attempt_timeout = std::chrono::duration_cast<Duration>(
-        std::chrono::duration<double>(spec.timeout_seconds()));
+    options.attempt_timeout =
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(spec.timeout_seconds()));
   absl::StatusOr<std::unique_ptr<Endpoint>> endpoint = Endpoint::Create(std::move(options));
   if (!endpoint.ok()) return with_place(endpoint.status());
   return endpoint;

@@ -10,10 +10,10 @@
 #include "libs/base/log.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
-#include "libs/checkpoint/hf_reader.h"
+#include "libs/loop/documents.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
-#include "libs/model/load.h"
+#include "libs/model/lora.h"
 
 namespace hone {
 namespace {
@@ -88,19 +88,23 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   s.highest_version = acquired.highest_version();
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
-  s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context);
+  s.transformer = 
+      std::make_unique<Transformer>(s.folder.config, s.folder.max_context, s.folder.lora);
   s.trainer =
       std::make_unique<Trainer>(*s.transformer, Trainer::Options{.threads = options_.threads,
                                                                  .dtype = s.folder.dtype,
                                                                  .vocab = s.folder.vocab});
   if (acquired.checkpoint_step() >= 0) {
     HONE_ASSIGN_OR_RETURN(s.position,
-                          LoadCheckpoint(acquired.checkpoint_path(), *s.transformer, *s.trainer));
+                          
+                          LoadCheckpoint(acquired.checkpoint_path(), model, s.folder,
+                                         *s.transformer, *s.trainer));
     if (s.position.step != acquired.checkpoint_step())
       return absl::DataLossError(absl::StrCat(acquired.checkpoint_path(), " is of step ",
                                               s.position.step, ", expected ",
                                               acquired.checkpoint_step()));
     s.resumed = true;
+    s.base_digest = BaseDigest(s.trainer->weights());
     return absl::OkStatus();
   }
   if (model.random_init()) {
@@ -114,10 +118,12 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
                                                      nullptr);
     HONE_CHECK(error == nullptr) << error;
   } else {
-    HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(model.path()));
+    if (s.transformer->layout().adapted())
+      InitializeAdapters(s.transformer->layout(), s.spec.seed(), s.trainer->weights());
     HONE_RETURN_IF_ERROR(
-        LoadWeights(reader, s.folder.config, s.transformer->layout(), s.trainer->weights()));
+        LoadModelWeights(model, s.folder, s.transformer->layout(), s.trainer->weights()));
   }
+  s.base_digest = BaseDigest(s.trainer->weights());
   s.trainer->WeightsChanged();
   return absl::OkStatus();
 }
@@ -130,7 +136,8 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
   Log(LogLevel::kInfo, s.resumed ? "run resumed" : "run begins",
       {{"run", s.run_id},
        {"step", s.position.step},
-       {"parameters", s.transformer->layout().size()}});
+       {"parameters", s.transformer->layout().size()},
+       {"trained", s.transformer->layout().trained_size()}});
   Publish(s);
   bool found = !s.resumed;
   for (const v1::StageSpec& stage : s.spec.stages()) {
@@ -149,7 +156,9 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
     begin.set_first_step(s.position.step - s.position.stage_step);
     begin.set_incarnation(options_.incarnation);
     HONE_RETURN_IF_ERROR(source_.BeginStage(begin));
-    HONE_RETURN_IF_ERROR(stage.has_sft() ? RunSft(s, stage) : RunGrpo(s, stage));
+    HONE_RETURN_IF_ERROR(stage.has_sft()        ? RunSft(s, stage)
+                         : stage.has_pretrain() ? RunPretrain(s, stage)
+                                                : RunGrpo(s, stage));
     if (stop_) return absl::OkStatus();
     v1::EndStageRequest end;
     end.set_run_id(s.run_id);
@@ -174,16 +183,63 @@ absl::Status LearnerLoop::RunSft(Session& s, const v1::StageSpec& stage) {
                           source_.ReadPrompts(spec.prompt_set()));
     for (const v1::Prompt& p : prompts) {
       Demonstration d;
-      HONE_ASSIGN_OR_RETURN(d.prompt,
-                            s.folder.tokenizer->Encode(p.text(), {.parse_special = true}));
-      HONE_ASSIGN_OR_RETURN(d.response,
-                            s.folder.tokenizer->Encode(p.response(), {.parse_special = true}));
-      if (d.response.empty())
-        return absl::InvalidArgumentError(
-            absl::StrCat("prompt set ", spec.prompt_set(), ", prompt ", p.id(), ": no response"));
+      const auto at = [&](const absl::Status& status) {
+        return absl::Status(status.code(),
+                            absl::StrCat("prompt set ", spec.prompt_set(), ": ", status.message()));
+      };
+      absl::StatusOr<PromptTokens> prompt = EncodePrompt(s.folder, p);
+      if (!prompt.ok()) return at(prompt.status());
+      absl::StatusOr<std::vector<int32_t>> response = EncodeResponse(s.folder, p);
+      if (!response.ok()) return at(response.status());
+      d.prompt = std::move(prompt->ids);
+      d.response = *std::move(response);
       data.push_back(std::move(d));
     }
   }
+  HONE_RETURN_IF_ERROR(TrainOn(data, spec, s, stage));
+  if (stop_) return absl::OkStatus();
+  return EvaluateAll(s, spec.gate().evaluation(), spec.gate().min_pass_at_1());
+}
+
+absl::Status LearnerLoop::RunPretrain(Session& s, const v1::StageSpec& stage) {
+  const v1::PretrainStage& spec = stage.pretrain();
+  std::vector<Demonstration> data;
+  {
+    auto scope = ledger_.Enter("load");
+    if (s.folder.config.eos_ids.empty())
+      return absl::InvalidArgumentError(absl::StrCat(
+          s.spec.model().path(), ": no eos_token_id, with which documents are to be ended"));
+    std::optional<FimTokens> fim;
+    if (spec.has_fim()) {
+      HONE_ASSIGN_OR_RETURN(fim, ResolveFim(spec.fim(), *s.folder.tokenizer));
+    }
+    HONE_ASSIGN_OR_RETURN(const std::vector<v1::Prompt> prompts,
+                          source_.ReadPrompts(spec.prompt_set()));
+    const PhiloxKey key = DeriveKey(KeyFromSeed(s.spec.seed()), absl::StrCat("fim/", stage.name()));
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      RandomStream random(DeriveKey(key, i));
+      HONE_ASSIGN_OR_RETURN(
+          const std::vector<int32_t> document,
+          EncodeDocument(absl::StrCat(prompts[i].text(), prompts[i].response()),
+                         *s.folder.tokenizer, s.folder.config.eos_ids[0], fim, random));
+      for (Demonstration& d : Windows(document, s.transformer->max_context()))
+        data.push_back(std::move(d));
+    }
+  }
+  v1::SftStage as_sft;
+  as_sft.set_prompt_set(spec.prompt_set());
+  as_sft.set_steps(spec.steps());
+  as_sft.set_batch_size(spec.batch_size());
+  *as_sft.mutable_optimizer() = spec.optimizer();
+  *as_sft.mutable_moe() = spec.moe();
+  as_sft.set_max_micro_batch_tokens(spec.max_micro_batch_tokens());
+  HONE_RETURN_IF_ERROR(TrainOn(data, as_sft, s, stage));
+  if (stop_) return absl::OkStatus();
+  return EvaluateAll(s, "", 0);
+}
+
+absl::Status LearnerLoop::TrainOn(const std::vector<Demonstration>& data, const v1::SftStage& spec,
+                                  Session& s, const v1::StageSpec& stage) {
   const auto size = static_cast<uint64_t>(data.size());
   if (size == 0)
     return absl::InvalidArgumentError(absl::StrCat("prompt set ", spec.prompt_set(), " is empty"));
@@ -205,8 +261,7 @@ absl::Status LearnerLoop::RunSft(Session& s, const v1::StageSpec& stage) {
     const bool last = s.position.stage_step + 1 == spec.steps();
     HONE_RETURN_IF_ERROR(AfterStep(s, stage, std::move(values), /*publish=*/last, last));
   }
-  if (stop_) return absl::OkStatus();
-  return EvaluateAll(s, spec.gate().evaluation(), spec.gate().min_pass_at_1());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrajectorySource::Batch> LearnerLoop::Pull(Session& s, const v1::StageSpec& stage) {
@@ -270,7 +325,8 @@ void LearnerLoop::Publish(Session& s) {
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
   sink_.Publish(
-      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights()));
+      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights(),
+                     s.base_digest));
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }

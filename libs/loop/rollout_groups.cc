@@ -15,17 +15,17 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
   group->unfinished = lease.group_size();
   absl::Status status;
   GroupRequest request;
-  const auto ids = a.folder.tokenizer->Encode(lease.prompt().text(), {.parse_special = true});
+  const absl::StatusOr<PromptTokens> prompt = EncodePrompt(a.folder, lease.prompt());
   // A lease for other weights came too late or too early: someone else, or a later call, gets it.
   const bool stale = group->pinned && lease.exact_version() != a.engine->version();
   if (stale) {
     status = absl::AbortedError(absl::StrCat("lease is for weights version ", lease.exact_version(),
                                              ", this worker has ", a.engine->version()));
-  } else if (!ids.ok()) {
-    status = ids.status();
+  } else if (!prompt.ok()) {
+    status = prompt.status();
   } else {
     request = {.id = static_cast<uint64_t>(lease.lease_id()),
-               .prompt = *ids,
+               .prompt = prompt->ids,
                .group_size = lease.group_size(),
                .sampling = lease.sampling(),
                .seed = lease.seed(),
@@ -42,12 +42,12 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
     g.set_issue(lease.issue());
     g.set_prompt_id(lease.prompt().id());
     g.set_epoch(lease.epoch());
-    g.mutable_prompt_token_ids()->Assign(ids->begin(), ids->end());
+    g.mutable_prompt_token_ids()->Assign(prompt->ids.begin(), prompt->ids.end());
     *g.mutable_sampling() = lease.sampling();
     g.set_seed(lease.seed());
     g.set_weights_version(a.engine->version());
     g.set_worker_id(options_.worker_id);
-    g.set_prompt_text(lease.prompt().text());
+    g.set_prompt_text(prompt->text);
     for (int i = 0; i < lease.group_size(); ++i) g.add_completions()->set_sample_index(i);
     status = a.engine->Submit(std::move(request));
   }

@@ -128,7 +128,13 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   a->weights_address = assigned.weights_address();
   a->lease_seconds = std::max<int64_t>(3, assigned.lease_seconds());
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
-  a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context);
+  a->transformer =
+      std::make_unique<Transformer>(a->folder.config, a->folder.max_context, a->folder.lora);
+  if (a->transformer->layout().adapted()) {
+    a->base = std::make_shared<Weights>(a->transformer->layout(), a->folder.dtype);
+    HONE_RETURN_IF_ERROR(
+        LoadModelWeights(assigned.model(), a->folder, a->transformer->layout(), *a->base));
+  }
   Assignment* raw = a.get();
   a->engine =
       std::make_unique<Engine>(*a->transformer, a->folder.tokenizer.get(),
@@ -153,7 +159,8 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
     stats_ = {.run_id = a.run_id};
     weights_arrived_ = false;
   }
-  weights_.Follow(a.run_id, a.weights_address, a.transformer->layout(), a.folder.dtype, [this] {
+  weights_.Follow(a.run_id, a.weights_address, a.transformer->layout(), a.folder.dtype, a.base,
+                  [this] {
     MutexLock lock(mu_);
     weights_arrived_ = true;
     wake_.notify_all();

@@ -18,6 +18,7 @@ struct LearnerLoop::Session {
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<StepLog> log;
   Position position;
+  uint64_t base_digest = 0;  // as in Snapshot::Take
   bool resumed = false;
   int64_t highest_version = 0;  // below it nothing is published: it was once before
   TimePoint last_step_end = std::chrono::steady_clock::now();

@@ -46,6 +46,7 @@ struct ModelConfig {
   Attention attention = Attention::kGqa;
   int64_t hidden = 0;
   int64_t layers = 0;
+  int64_t mtp_layers = 0;  // multi-token prediction layers behind them: carried through, not used
   int64_t heads = 0;
   int64_t kv_heads = 0;                           // MLA: 1 latent head
   int64_t head_dim = 0;                           // GQA
@@ -53,6 +54,9 @@ struct ModelConfig {
   int64_t kv_lora_rank = 0;                       // MLA
   int64_t nope_dim = 0, rope_dim = 0, v_dim = 0;  // MLA, per head; GQA: rope_dim = head_dim = v_dim
   bool qk_norm = false;                           // Qwen3
+  bool input_bias = false;                        // of q, k and v: Qwen2, or attention_bias
+  bool output_bias = false;                       // of o: attention_bias
+  bool mlp_bias = false;                          // of gate, up and down
   int64_t dense_width = 0;
   std::vector<bool> sparse;  // [layers] whether the layer's feed-forward is a mixture of experts
   Moe moe;
@@ -75,13 +79,18 @@ struct ModelConfig {
   int64_t value_dim() const { return attention == Attention::kMla ? kv_lora_rank : head_dim; }
   // Softmax scale, YaRN's factor for MLA included.
   double softmax_scale() const;
+  // Elements of all parameters (routing biases left out), exact below 2^53; `active`: of those that
+  // one token is multiplied by, its chosen experts only.
+  double ParameterCount(bool active = false) const;
   // Floating-point operations of a forward pass per token, attention scores at `context` keys
   // included.
   double ForwardFlops(double context) const;
 };
 
-// Parses config.json. INVALID_ARGUMENT names the field and the value: unknown architectures,
-// sliding windows, biases and other things that would silently change the model are refused.
+// Parses config.json of any source. INVALID_ARGUMENT names the field and the value: unknown
+// architectures, sliding windows and other things that would silently change the model are refused,
+// and so are sizes whose products do not fit 63 bits. UNIMPLEMENTED: a quantisation that cannot be
+// read.
 absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view json);
 
 // Rotary frequencies of the pairs, and the factor on cos and sin.

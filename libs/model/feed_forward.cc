@@ -20,9 +20,10 @@ void Transformer::FeedForward(const Pass& pass, int64_t layer, SavedBlock& s, co
   if (w.gate_up.offset >= 0) {  // dense, or the shared expert
     s.gate_up = pass.New(w.gate_up.rows);
     s.activated = pass.New(w.down.cols);
-    ops::Linear(pass.on, s.ffn_in, pass.Weight(w.gate_up), s.gate_up);
+    ops::Linear(pass.on, s.ffn_in, pass.Weight(w.gate_up), s.gate_up, {},
+                pass.Bias(w.gate_up_bias));
     ops::Swiglu(pass.on, s.gate_up, s.activated);
-    ops::Linear(pass.on, s.activated, pass.Weight(w.down), out, residual);
+    ops::Linear(pass.on, s.activated, pass.Weight(w.down), out, residual, pass.Bias(w.down_bias));
     residual = out;
   }
   if (w.router.offset < 0) return;
@@ -99,9 +100,11 @@ void Transformer::FeedForwardBackward(const Pass& pass, int64_t layer, const Sav
     const Matrix dgate_up = pass.New(w.gate_up.rows);
     ops::LinearBackward(pass.on, s.activated, pass.Weight(w.down), dx, dactivated,
                         pass.Gradient(w.down));
+    ops::BiasBackward(pass.on, dx, pass.BiasGradient(w.down_bias));
     ops::SwigluBackward(pass.on, s.gate_up, dactivated, dgate_up);
     ops::LinearBackward(pass.on, s.ffn_in, pass.Weight(w.gate_up), dgate_up, dffn_in,
                         pass.Gradient(w.gate_up));
+    ops::BiasBackward(pass.on, dgate_up, pass.BiasGradient(w.gate_up_bias));
   }
   if (w.router.offset >= 0) RoutedBackward(pass, layer, s, dx, dffn_in);
   ops::RmsNormBackward(pass.on, s.middle, pass.Weight(w.ffn_norm), s.ffn_rstd, dffn_in, dx,

@@ -1,18 +1,19 @@
 #include "libs/model/load.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
+#include "libs/model/tensor_map.h"
 
 namespace hone {
 
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/config.json");
-  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, int64_t{1} << 20));
+  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
   absl::StatusOr<ModelConfig> config = ParseModelConfig(text);
   if (!config.ok())
     return absl::Status(config.status().code(),
@@ -22,47 +23,45 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
 
 namespace {
 
-absl::Status CheckShape(const HfReader& reader, const Parameter& p) {
-  const HfTensor* tensor = reader.Find(p.name);
-  if (tensor == nullptr)
-    return absl::InvalidArgumentError(
-        absl::StrCat(reader.dir(), ": tensor ", p.name, " is missing"));
-  std::vector<int64_t> want = {p.rows, p.cols};
-  if (p.rows == 1 && tensor->shape.size() == 1) want = {p.cols};
-  if (tensor->shape != want)
-    return absl::InvalidArgumentError(absl::StrCat(
-        reader.dir(), ": tensor ", p.name, " has shape [", absl::StrJoin(tensor->shape, ", "),
-        "]; config.json makes it [", absl::StrJoin(want, ", "), "]"));
+absl::Status ReadAll(const HfReader& reader, const std::vector<Parameter>& parameters,
+                     const std::vector<TensorMap::Place>& places, const ParameterArena& into) {
+  for (size_t i = 0; i < parameters.size(); ++i)
+    HONE_RETURN_IF_ERROR(
+        reader.ReadElements(places[i].tensor, places[i].first, parameters[i].size(), into.dtype(),
+                            into.View(parameters[i]).data, {.require_finite = true}));
   return absl::OkStatus();
 }
 
-absl::Status ReadAll(const HfReader& reader, const std::vector<Parameter>& parameters,
-                     const ParameterArena& into) {
-  for (const Parameter& p : parameters) HONE_RETURN_IF_ERROR(CheckShape(reader, p));
-  for (const Parameter& p : parameters)
+// A tied checkpoint may carry a copy of the head; a different one would be lost silently.
+absl::Status CheckTiedHead(const HfReader& reader, const Matrix& embedding) {
+  const HfTensor* head = reader.Find("lm_head.weight");
+  if (head == nullptr) return absl::OkStatus();
+  const int64_t rows = std::max<int64_t>(1, (int64_t{1} << 20) / embedding.cols);
+  std::vector<char> part(static_cast<size_t>(rows * embedding.cols * BytesOf(embedding.dtype)));
+  bool same = head->shape == std::vector<int64_t>{embedding.rows, embedding.cols};
+  for (int64_t row = 0; same && row < embedding.rows; row += rows) {
+    const int64_t count = std::min(rows, embedding.rows - row) * embedding.cols;
     HONE_RETURN_IF_ERROR(
-        reader.Read(p.name, into.dtype(), into.View(p).data, p.size(), {.require_finite = true}));
-  return absl::OkStatus();
+        reader.ReadElements(head->name, row * embedding.cols, count, embedding.dtype, part.data()));
+    same = std::memcmp(part.data(), embedding.at(row, 0),
+                       static_cast<size_t>(count * BytesOf(embedding.dtype))) == 0;
+  }
+  if (same) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      reader.dir(),
+      ": tie_word_embeddings is true but lm_head.weight differs from the embedding; set it to "
+      "false to use both"));
 }
 
 }  // namespace
 
 absl::Status LoadWeights(const HfReader& reader, const ModelConfig& config,
                          const ParameterLayout& layout, Weights& weights) {
-  HONE_RETURN_IF_ERROR(ReadAll(reader, layout.parameters(), weights.parameters));
-  HONE_RETURN_IF_ERROR(ReadAll(reader, layout.biases(), weights.biases));
-  if (!config.tied || reader.Find("lm_head.weight") == nullptr) return absl::OkStatus();
-  // A tied checkpoint may carry a copy of the head; a different one would be lost silently.
-  const Matrix embedding = weights.parameters.View(layout.embedding());
-  std::vector<char> head(
-      static_cast<size_t>(embedding.rows * embedding.cols * BytesOf(embedding.dtype)));
-  HONE_RETURN_IF_ERROR(
-      reader.Read("lm_head.weight", embedding.dtype, head.data(), embedding.rows * embedding.cols));
-  if (std::memcmp(head.data(), embedding.data, head.size()) != 0)
-    return absl::InvalidArgumentError(absl::StrCat(
-        reader.dir(),
-        ": tie_word_embeddings is true but lm_head.weight differs from the embedding"));
-  return absl::OkStatus();
+  HONE_ASSIGN_OR_RETURN(const TensorMap map, MapTensors(reader, config, layout));
+  HONE_RETURN_IF_ERROR(ReadAll(reader, layout.parameters(), map.parameters, weights.parameters));
+  HONE_RETURN_IF_ERROR(ReadAll(reader, layout.biases(), map.biases, weights.biases));
+  if (!config.tied) return absl::OkStatus();
+  return CheckTiedHead(reader, weights.parameters.View(layout.embedding()));
 }
 
 }  // namespace hone

@@ -1,5 +1,6 @@
 #include "libs/model/parameters.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/match.h"
@@ -23,6 +24,11 @@ Span Join(const Span& a, const Span& b) {
   HONE_CHECK(a.cols == b.cols && a.offset + a.rows * a.cols == b.offset);
   return {a.offset, a.rows + b.rows, a.cols};
 }
+// The view of consecutive vectors as one.
+Span JoinVectors(const Span& a, const Span& b) {
+  HONE_CHECK(a.rows == 1 && b.rows == 1 && a.offset + a.cols == b.offset);
+  return {a.offset, 1, a.cols + b.cols};
+}
 }  // namespace
 
 void ParameterLayout::AddAttention(const ModelConfig& c, const std::string& prefix, Layer& layer) {
@@ -32,6 +38,9 @@ void ParameterLayout::AddAttention(const ModelConfig& c, const std::string& pref
   };
   const auto norm = [&](const char* name, int64_t cols) {
     return Add(absl::StrCat(prefix, "self_attn.", name, ".weight"), 1, cols, ParameterRole::kNorm);
+  };
+  const auto bias = [&](const char* name, int64_t cols) {
+    return Add(absl::StrCat(prefix, "self_attn.", name, ".bias"), 1, cols, ParameterRole::kBias);
   };
   if (c.attention == ModelConfig::Attention::kMla) {
     const int64_t q_dim = c.heads * (c.nope_dim + c.rope_dim);
@@ -50,12 +59,18 @@ void ParameterLayout::AddAttention(const ModelConfig& c, const std::string& pref
     const Span k = matrix("k_proj", c.kv_heads * c.head_dim, c.hidden);
     const Span v = matrix("v_proj", c.kv_heads * c.head_dim, c.hidden);
     layer.input = Join(Join(q, k), v);
+    if (c.input_bias) {
+      const Span q_bias = bias("q_proj", q.rows);
+      const Span k_bias = bias("k_proj", k.rows);
+      layer.input_bias = JoinVectors(JoinVectors(q_bias, k_bias), bias("v_proj", v.rows));
+    }
     if (c.qk_norm) {
       layer.q_norm = norm("q_norm", c.head_dim);
       layer.k_norm = norm("k_norm", c.head_dim);
     }
   }
   layer.output = matrix("o_proj", c.hidden, c.heads * c.v_dim);
+  if (c.output_bias) layer.output_bias = bias("o_proj", c.hidden);
 }
 
 void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const std::string& prefix,
@@ -74,6 +89,13 @@ void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const st
   if (!sparse) {
     layer.gate_up = swiglu(mlp, c.dense_width);
     layer.down = down(mlp, c.dense_width);
+    if (!c.mlp_bias) return;
+    const auto bias = [&](const char* which, int64_t cols) {
+      return Add(absl::StrCat(mlp, which, "_proj.bias"), 1, cols, ParameterRole::kBias);
+    };
+    const Span gate = bias("gate", c.dense_width);
+    layer.gate_up_bias = JoinVectors(gate, bias("up", c.dense_width));
+    layer.down_bias = bias("down", c.hidden);
     return;
   }
   layer.router =
@@ -81,7 +103,7 @@ void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const st
   if (c.moe.has_bias) {
     layer.bias = bias_size_;
     biases_.push_back({absl::StrCat(mlp, "gate.e_score_correction_bias"), 1, c.moe.experts,
-                       bias_size_, ParameterRole::kRouter});
+                       bias_size_, ParameterRole::kBias});
     bias_size_ += c.moe.experts;
   }
   if (c.moe.shared_width > 0) {
@@ -98,7 +120,52 @@ void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const st
   }
 }
 
-ParameterLayout::ParameterLayout(const ModelConfig& c) {
+std::string LoraConfig::ModuleOf(const std::string& parameter) {
+  const std::string path = parameter.substr(0, parameter.rfind('.'));
+  return path.substr(path.rfind('.') + 1);
+}
+
+bool LoraConfig::Targets(const std::string& parameter) const {
+  const std::string module = ModuleOf(parameter);
+  return std::any_of(targets.begin(), targets.end(), [&](const std::string& target) {
+    return target == kAllLinear || target == module;
+  });
+}
+
+// Pairs each targeted tensor with its A and B, and gives the fused products around them a place in
+// the merged arena.
+void ParameterLayout::AddAdapters() {
+  const auto add = [this](std::string name, int64_t rows, int64_t cols) {
+    adapters_.push_back({std::move(name), rows, cols, adapters_size_, ParameterRole::kAdapter});
+    adapters_size_ += rows * cols;
+    return Span{adapters_.back().offset, rows, cols};
+  };
+  auto next = parameters_.begin();  // layers lie one after the other
+  for (Layer& layer : layers_) {
+    layer.merged_begin = merged_size_;
+    std::vector<const Parameter*> targets;
+    for (; next != parameters_.end() && next->offset < layer.end; ++next)
+      if (next->role == ParameterRole::kMatrix && lora_.Targets(next->name))
+        targets.push_back(&*next);
+    layer.ForEachSpan([&](Span& span) {
+      for (const Parameter* p : targets) {
+        if (p->offset < span.offset || p->offset >= span.offset + span.rows * span.cols) continue;
+        if (span.merged < 0) {
+          span.merged = merged_size_;
+          merged_size_ += span.rows * span.cols;
+        }
+        const std::string module = p->name.substr(0, p->name.rfind('.'));
+        const Span target{p->offset, p->rows, p->cols, span.merged + p->offset - span.offset};
+        const Span a = add(absl::StrCat(module, ".lora_A.weight"), lora_.rank, p->cols);
+        const Span b = add(absl::StrCat(module, ".lora_B.weight"), p->rows, lora_.rank);
+        layer.adapters.push_back({module, target, a, b});
+      }
+    });
+    layer.merged_size = merged_size_ - layer.merged_begin;
+  }
+}
+
+ParameterLayout::ParameterLayout(const ModelConfig& c, const LoraConfig& lora) : lora_(lora) {
   embedding_ = Add("model.embed_tokens.weight", c.vocab, c.hidden, ParameterRole::kEmbedding);
   for (int64_t l = 0; l < c.layers; ++l) {
     const std::string prefix = absl::StrCat("model.layers.", l, ".");
@@ -109,17 +176,19 @@ ParameterLayout::ParameterLayout(const ModelConfig& c) {
     layer.ffn_norm = Add(absl::StrCat(prefix, "post_attention_layernorm.weight"), 1, c.hidden,
                          ParameterRole::kNorm);
     AddFeedForward(c, c.sparse[static_cast<size_t>(l)], prefix, layer);
+    layer.end = size_;
     layers_.push_back(layer);
   }
   final_norm_ = Add("model.norm.weight", 1, c.hidden, ParameterRole::kNorm);
   head_ = c.tied ? embedding_ : Add("lm_head.weight", c.vocab, c.hidden, ParameterRole::kHead);
+  if (adapted()) AddAdapters();
 }
 
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out) {
   for (const Parameter& p : layout.parameters()) {
     float* values = out + p.offset;
-    if (p.role == ParameterRole::kNorm) {
-      for (int64_t i = 0; i < p.size(); ++i) values[i] = 1;
+    if (p.is_vector()) {
+      std::fill_n(values, p.size(), p.role == ParameterRole::kNorm ? 1.0f : 0.0f);
       continue;
     }
     double std = 1 / std::sqrt(static_cast<double>(p.cols));

@@ -83,31 +83,4 @@ double ModelConfig::softmax_scale() const {
   return scale * m * m;
 }
 
-double ModelConfig::ForwardFlops(double context) const {
-  double macs = 0;
-  const auto d = static_cast<double>(hidden);
-  const auto h = static_cast<double>(heads);
-  if (attention == Attention::kMla) {
-    const auto q = h * static_cast<double>(nope_dim + rope_dim);
-    macs += q_lora_rank > 0 ? static_cast<double>(q_lora_rank) * (d + q) : d * q;
-    macs += d * static_cast<double>(kv_lora_rank + rope_dim);
-    macs += h * static_cast<double>((nope_dim + v_dim) * kv_lora_rank);
-    macs += h * static_cast<double>(v_dim) * d;
-  } else {
-    macs += d * static_cast<double>((2 * heads + 2 * kv_heads) * head_dim);
-  }
-  macs += h * context * static_cast<double>(query_dim() + value_dim());
-  macs *= static_cast<double>(layers);
-  for (bool is_sparse : sparse) {
-    if (!is_sparse) {
-      macs += 3 * d * static_cast<double>(dense_width);
-      continue;
-    }
-    macs += d * static_cast<double>(moe.experts);
-    macs += 3 * d * static_cast<double>(moe.experts_per_token * moe.width + moe.shared_width);
-  }
-  macs += d * static_cast<double>(vocab);
-  return 2 * macs;
-}
-
 }  // namespace hone

@@ -6,12 +6,24 @@ using kernels::GemmArgs;
 using kernels::GroupedGemmArgs;
 using kernels::Layout;
 
-void Linear(const Device& on, const Matrix& x, const Matrix& w, const Matrix& y,
-            const Matrix& add) {
+void Linear(const Device& on, const Matrix& x, const Matrix& w, const Matrix& y, const Matrix& add,
+            const Matrix& bias) {
   HONE_CHECK(x.rows == y.rows && x.cols == w.cols && y.cols == w.rows && x.dtype == w.dtype)
       << x.rows << "x" << x.cols << " * " << w.rows << "x" << w.cols << "^T -> " << y.rows << "x"
       << y.cols;
   HONE_CHECK(add.empty() || (add.ld == y.ld && add.cols == y.cols && add.dtype == y.dtype));
+  if (!bias.empty()) {  // the product is then added to it
+    HONE_CHECK(bias.rows == 1 && bias.cols == y.cols && bias.dtype == y.dtype);
+    on.Run(on.table().bias, kernels::BiasArgs{.x = add.data,
+                                              .bias = bias.data,
+                                              .out = y.data,
+                                              .n = y.rows,
+                                              .c = y.cols,
+                                              .ldx = add.ld,
+                                              .ldo = y.ld,
+                                              .dtype = y.dtype});
+    return Linear(on, x, w, y, y);
+  }
   on.Run(on.table().gemm, GemmArgs{.a = x.data,
                                    .b = w.data,
                                    .c = y.data,
@@ -63,6 +75,17 @@ void LinearBackward(const Device& on, const Matrix& x, const Matrix& w, const Ma
                                    .layout = Layout::kTN,
                                    .dtype = x.dtype,
                                    .c_dtype = DType::kF32});
+}
+
+void BiasBackward(const Device& on, const Matrix& dy, const Matrix& dbias) {
+  if (dbias.empty()) return;
+  HONE_CHECK(dbias.rows == 1 && dbias.cols == dy.cols && dbias.dtype == DType::kF32);
+  on.Run(on.table().bias_backward, kernels::BiasBackwardArgs{.dout = dy.data,
+                                                             .dbias = dbias.f32(),
+                                                             .n = dy.rows,
+                                                             .c = dy.cols,
+                                                             .ldo = dy.ld,
+                                                             .dtype = dy.dtype});
 }
 
 void ExpertLinear(const Device& on, const Matrix& x, const Matrix& w, const int32_t* offsets,

@@ -22,7 +22,7 @@ absl::Status RegisterBuiltinScorers(Registry& registry) {
       {{"language", "share of the thoughts' words that are in one language", "1"},
        MakeLanguageScorer},
       {{"length", "near a target, or below a maximum with DAPO's slope", "1"}, MakeLengthScorer},
-      {{"math", "the final answer equals the reference: exact numbers, else normalised text", "2"},
+      {{"math", "the final answer equals the reference, by value: numbers, formulas, lists ...", "3"},
        MakeMathScorer},
       {{"repetition", "does not say the same again and again (n-grams)", "1"},
        MakeRepetitionScorer},

@@ -25,6 +25,8 @@ class Options {
   // for Check.
   std::string String(absl::string_view name, absl::string_view fallback);
   bool Bool(absl::string_view name, bool fallback);
+  // As String; a number outside [low, high] is an error.
+  double Number(absl::string_view name, double fallback, double low, double high);
   // As String; any value outside `allowed` is an error.
   std::string Choice(absl::string_view name, absl::string_view fallback,
                      const std::vector<std::string>& allowed);
@@ -34,10 +36,6 @@ class Options {
 
   // Whether option `name` is set; that alone does not make it known.
   bool Has(absl::string_view name) const;
-
-  // Finite numbers in [least, most]; anything else is an error.
-  double Number(absl::string_view name, double fallback, double least, double most);
-  int64_t Integer(absl::string_view name, int64_t fallback, int64_t least, int64_t most);
 
   // INVALID_ARGUMENT for the first wrong value, or for an option that nobody asked for.
   absl::Status Check() const;

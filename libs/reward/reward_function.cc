@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -20,6 +21,15 @@ absl::Status CheckTimeout(double seconds, absl::string_view where) {
   if (seconds >= 0 && seconds <= RewardFunction::kMaxTimeout) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(where, ".timeout_seconds is ", seconds,
                                                  ", expected 0 to ", RewardFunction::kMaxTimeout));
+}
+
+// Whether there is something to check a completion by.
+bool Checkable(const v1::Prompt& prompt) {
+  if (!absl::StripAsciiWhitespace(prompt.answer()).empty()) return true;
+  for (const char* name : {"formal_statement", "test", "tests", "test_list", "test_cases",
+                           "public_tests", "private_tests", "input_output", "numbers"})
+    if (prompt.metadata().fields().contains(name)) return true;
+  return false;
 }
 
 }  // namespace
@@ -59,7 +69,8 @@ absl::StatusOr<RewardFunction> RewardFunction::Create(const v1::RewardSpec& spec
 v1::Verdict RewardFunction::Score(const v1::ScoreItem& item, TimePoint deadline) const {
   const TimePoint start = SystemClock::Get().Now();
   v1::Verdict verdict;
-  for (const Weighted& s : scorers_) {
+  for (size_t i = 0; i < scorers_.size(); ++i) {
+    const Weighted& s = scorers_[i];
     const TimePoint part_start = SystemClock::Get().Now();
     v1::ScorePart part;
     if (item.finish_reason() == v1::FINISH_REASON_ABORT) {
@@ -70,6 +81,9 @@ v1::Verdict RewardFunction::Score(const v1::ScoreItem& item, TimePoint deadline)
                                                     " bytes, at most ", kMaxCompletionBytes));
     } else if (part_start >= deadline) {
       part = Unscored(v1::OUTCOME_TIMEOUT, "the item's time was over before this scorer began");
+    } else if (std::optional<v1::ScorePart> withheld = Withheld(i, item, verdict);
+               withheld.has_value()) {
+      part = *std::move(withheld);
     } else {
       const bool limited = s.timeout.count() > 0 && s.timeout < deadline - part_start;
       part = s.scorer->Score(item, limited ? part_start + s.timeout : deadline);
@@ -80,6 +94,21 @@ v1::Verdict RewardFunction::Score(const v1::ScoreItem& item, TimePoint deadline)
   Conclude(verdict);
   verdict.set_seconds(Seconds(start));
   return verdict;
+}
+
+std::optional<v1::ScorePart> RewardFunction::Withheld(size_t i, const v1::ScoreItem& item,
+                                                      const v1::Verdict& so_far) const {
+  if (!scorers_[i].scorer->opinion() || !Checkable(item.prompt())) return std::nullopt;
+  if (scorers_[0].scorer->opinion())
+    return Unscored(
+        v1::OUTCOME_VERIFIER_UNAVAILABLE,
+        "not asked: the prompt has an answer or tests to check by, and a model alone may "
+        "not decide; put a scorer that checks first, or set option allow_sole_judge");
+  const v1::ScorePart& primary = so_far.parts(0);
+  if (!HasValue(primary.outcome()))
+    return Unscored(primary.outcome(), "not asked: the first scorer has no verdict");
+  if (primary.value() > 0) return std::nullopt;
+  return Scored(0, "not asked: the first scorer gives 0");
 }
 
 v1::Verdict RewardFunction::Unjudged(v1::Outcome outcome, absl::string_view reason) const {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,11 @@ class RewardFunction {
   // else it has the outcome of the first part that has none, and score 0. `correct`: the first
   // scorer was SCORED with its full value, 1. An aborted completion is nobody's to judge:
   // OUTCOME_VERIFIER_UNAVAILABLE.
-  // A scorer that blocks() has until `deadline`, or its own timeout if that is sooner; one that
-  // would begin after `deadline` is OUTCOME_TIMEOUT.
+  // An opinion() is never the only yes on a prompt that can be checked, one with a reference
+  // answer, tests or a formal statement. There it is asked only after a primary scorer that is none
+  // gave a value above 0; it is 0 after a 0, and VERIFIER_UNAVAILABLE where no such scorer comes
+  // first. A scorer that blocks() has until `deadline`, or its own timeout if that is sooner; one
+  // that would begin after `deadline` is OUTCOME_TIMEOUT.
   v1::Verdict Score(const v1::ScoreItem& item, TimePoint deadline = kNoDeadline) const;
 
   // A verdict in which every part has `outcome` and `reason`: of an item that no scorer has seen.
@@ -62,6 +66,9 @@ class RewardFunction {
     Duration timeout;  // 0: none
     std::unique_ptr<Scorer> scorer;
   };
+  // What scorer `i` says without being asked, by the rule for opinions; nothing where it is asked.
+  std::optional<v1::ScorePart> Withheld(size_t i, const v1::ScoreItem& item,
+                                        const v1::Verdict& so_far) const;
   // Fills in what follows from the parts.
   void Conclude(v1::Verdict& verdict) const;
 

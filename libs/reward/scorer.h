@@ -21,6 +21,10 @@ class Scorer {
   // items threads of their own, so that no rule waits behind them.
   virtual bool blocks() const { return false; }
 
+  // Whether the value is a model's opinion, which a completion may have talked it into, and which
+  // is not trusted to stand alone where something could be checked: see RewardFunction::Score.
+  virtual bool opinion() const { return false; }
+
   // `outcome`, `reason` and, where the outcome is SCORED or UNPARSED, `value` in [0, 1], 1 being
   // the full value. The caller fills in name, weight and seconds. An item that cannot be scored
   // gets a typed outcome, never a silent 0. Time is linear in the item's size; the aim is

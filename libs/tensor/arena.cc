@@ -40,6 +40,8 @@ void* Arena::Allocate(int64_t bytes) {
   }
   void* p = static_cast<char*>(blocks_[block_].data.get()) + used_;
   used_ += bytes;
+  allocated_ += bytes;
+  peak_ = std::max(peak_, allocated_);
   return p;
 }
 

@@ -29,12 +29,15 @@ class Arena {
   struct Mark {
     size_t block = 0;
     int64_t used = 0;
+    int64_t allocated = 0;
   };
-  Mark mark() const { return {block_, used_}; }
-  void Release(Mark m) { block_ = m.block, used_ = m.used; }
+  Mark mark() const { return {block_, used_, allocated_}; }
+  void Release(Mark m) { block_ = m.block, used_ = m.used, allocated_ = m.allocated; }
   void Reset() { Release({}); }
   // Bytes held, used or not.
   int64_t capacity() const;
+  // The most bytes that were allocated at once.
+  int64_t peak() const { return peak_; }
 
  private:
   struct Free {
@@ -46,7 +49,9 @@ class Arena {
   };
   std::vector<Block> blocks_;
   size_t block_ = 0;
-  int64_t used_ = 0;
+  int64_t used_ = 0;  // of the block
+  int64_t allocated_ = 0;
+  int64_t peak_ = 0;
 };
 
 // Zero-initialized memory of fixed size, 64-byte aligned: parameters, gradients, caches.

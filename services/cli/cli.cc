@@ -140,6 +140,7 @@ int Main(const std::vector<std::string>& arguments, Output& output) {
   app.add_option("--tls-key", context.tls.key, "PEM file: key of the own certificate");
   AddUpCommands(app, context);
   AddDemoDataCommand(app, context);
+  AddModelCommands(app, context);
   AddPromptsCommands(app, context);
   AddRunCommands(app, context);
   AddSamplesCommand(app, context);

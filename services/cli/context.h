@@ -75,6 +75,7 @@ CLI::App* AddCommand(CLI::App& parent, Context& context, const std::string& name
 void AddConfigCommands(CLI::App& app, Context& context);
 void AddDemoDataCommand(CLI::App& app, Context& context);
 void AddEvalCommand(CLI::App& app, Context& context);
+void AddModelCommands(CLI::App& app, Context& context);
 void AddPromptsCommands(CLI::App& app, Context& context);
 void AddRunCommands(CLI::App& app, Context& context);
 void AddRunHistoryCommands(CLI::App& run, Context& context);  // metrics, issues

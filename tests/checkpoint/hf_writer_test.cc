@@ -23,7 +23,7 @@ std::vector<TensorSpec> SpecsOf(const HfReader& reader) {
 
 std::string RawOf(const HfReader& reader, const std::string& name) {
   std::string raw(static_cast<size_t>(reader.Find(name)->bytes), '\0');
-  REQUIRE_OK(reader.ReadRaw(name, raw.data(), raw.size()));
+  REQUIRE_OK(reader.ReadRaw(name, 0, raw.data(), raw.size()));
   return raw;
 }
 

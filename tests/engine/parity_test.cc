@@ -76,7 +76,7 @@ void CheckParity(const World& world) {
 }
 
 TEST_CASE("f32: rollout, Score and learner agree bit for bit", "[engine]") {
-  for (const char* name : {"dsv3", "dsv2_group", "qwen3_moe", "llama_gqa_linear"}) {
+  for (const char* name : kGoldens) {
     INFO(name);
     CheckParity(World(name, DType::kF32));
   }
@@ -87,7 +87,7 @@ TEST_CASE("bf16: rollout, Score and learner agree bit for bit", "[engine]") {
     WARN("SKIPPED: no bf16 matrix unit");
     return;
   }
-  for (const char* name : {"dsv3", "qwen3_moe"}) {
+  for (const char* name : kGoldens) {
     INFO(name);
     CheckParity(World(name, DType::kBF16));
   }

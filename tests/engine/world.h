@@ -6,6 +6,7 @@
 #include "libs/engine/engine.h"
 #include "libs/model/load.h"
 #include "libs/train/trainer.h"
+#include "tests/model/goldens.h"
 #include "tests/testing/test.h"
 
 namespace hone {
@@ -13,7 +14,7 @@ namespace hone {
 // A toy checkpoint with what it takes to generate from it and to train it.
 struct World {
   World(const std::string& name, DType type) : dtype(type) {
-    const std::string dir = std::string(HONE_GOLDEN_DIR) + "/models/" + name;
+    const std::string dir = GoldenPath(name);
     config = LoadModelConfig(dir).value();
     config.eos_ids = {1};
     model = std::make_unique<Transformer>(config, 256);

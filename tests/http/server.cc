@@ -32,7 +32,8 @@ int Server::Handle(mg_connection* connection, void* self) {
   Server& server = *static_cast<Server*>(self);
   ++server.requests_;
   const int running = ++server.running_;
-  for (int most = server.most_; most < running && !server.most_.compare_exchange_weak(most, running);) {
+  for (int most = server.most_;
+       most < running && !server.most_.compare_exchange_weak(most, running);) {
   }
   const mg_request_info& info = *mg_get_request_info(connection);
   ServerRequest request{info.request_method, info.request_uri, "", ""};

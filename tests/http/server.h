@@ -24,11 +24,11 @@ struct ServerRequest {
 struct ServerReply {
   int code = 200;
   std::string body;
-  std::string headers;      // whole lines, each with its \r\n
-  Duration delay{0};        // before the first byte
-  Duration drip{0};         // after each byte of the body
-  bool raw = false;         // `body` is all that is sent: no status line, no headers
-  int64_t claim = -1;       // Content-Length, if not that of `body`
+  std::string headers;  // whole lines, each with its \r\n
+  Duration delay{0};    // before the first byte
+  Duration drip{0};     // after each byte of the body
+  bool raw = false;     // `body` is all that is sent: no status line, no headers
+  int64_t claim = -1;   // Content-Length, if not that of `body`
 };
 
 class Server {

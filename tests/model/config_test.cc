@@ -55,8 +55,45 @@ TEST_CASE("a configuration that would change the model silently is refused by na
   CHECK(message({{"attention_bias", true}}).find("attention_bias") != std::string::npos);
   CHECK(message({{"hidden_act", "gelu"}}).find("hidden_act") != std::string::npos);
   CHECK(message({{"eos_token_id", 5000}}).find("eos_token_id") != std::string::npos);
+  CHECK(message({{"num_hidden_layers", 1e30}}).find("num_hidden_layers") != std::string::npos);
+  CHECK(message({{"v_head_dim", 70000}}).find("v_head_dim") != std::string::npos);
+  CHECK(message({{"hidden_size", 65536},
+                 {"num_attention_heads", 4096},
+                 {"num_key_value_heads", 4096},
+                 {"num_hidden_layers", 1000},
+                 {"moe_intermediate_size", 4000000},
+                 {"n_routed_experts", 256}})
+            .find("the limit is 1e15") != std::string::npos);
+  CHECK(message({{"num_hidden_layers", 1024}, {"n_routed_experts", 4096}}).find("experts in all") !=
+        std::string::npos);
   CHECK(message({{"rope_scaling", {{"type", "dynamic"}}}}).find("dynamic") != std::string::npos);
-  CHECK_CODE(ParseModelConfig("{"), absl::StatusCode::kInvalidArgument);
+  for (const char* text : {"{", "", "[]", "{\"model_type\": 1}", "{\"a\":1,\"a\":2}", "\xff"})
+    CHECK_CODE(ParseModelConfig(text), absl::StatusCode::kInvalidArgument);
+  for (const nlohmann::json& quantization :
+       {nlohmann::json("fp8"), nlohmann::json({{"quant_method", "awq"}}),
+        nlohmann::json::array()}) {
+    nlohmann::json json = good;
+    json["quantization_config"] = quantization;
+    CHECK_CODE(ParseModelConfig(json.dump()), absl::StatusCode::kUnimplemented);
+  }
+}
+
+TEST_CASE("biases follow the family and the configuration", "[model]") {
+  const auto parse = [](const nlohmann::json& change) {
+    nlohmann::json json = Golden("models/qwen2_bias/config.json");
+    json.update(change);
+    const auto config = ParseModelConfig(json.dump());
+    REQUIRE_OK(config);
+    return *config;
+  };
+  const ModelConfig qwen = parse(nlohmann::json::object());
+  CHECK((qwen.input_bias && !qwen.output_bias && !qwen.mlp_bias));
+  // transformers 5 writes attention_bias false for a model that has them.
+  CHECK(parse({{"attention_bias", false}}).input_bias);
+  CHECK_FALSE(parse({{"model_type", "llama"}}).input_bias);
+  const ModelConfig llama =
+      parse({{"model_type", "llama"}, {"attention_bias", true}, {"mlp_bias", true}});
+  CHECK((llama.input_bias && llama.output_bias && llama.mlp_bias));
 }
 
 }  // namespace

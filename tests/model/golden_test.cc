@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "libs/checkpoint/safetensors.h"
 #include "libs/model/load.h"
 #include "libs/model/transformer.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/head.h"
+#include "tests/model/goldens.h"
 #include "tests/testing/test.h"
 
 namespace hone {
@@ -67,7 +69,7 @@ struct Result {
 };
 
 Result Run(const std::string& name, DType dtype, int threads) {
-  const std::string dir = std::string(HONE_GOLDEN_DIR) + "/models/" + name;
+  const std::string dir = GoldenPath(name);
   const ModelConfig config = LoadModelConfig(dir).value();
   const Transformer model(config);
   Weights weights(model.layout(), dtype);
@@ -134,13 +136,15 @@ Result Run(const std::string& name, DType dtype, int threads) {
   return result;
 }
 
-const std::vector<std::string> kNames = {
-    "dsv3",       "moonlight",        "dsv2_lite", "dsv2_group",  "llama_gqa_linear",
-    "llama2_mha", "llama31_gqa_tied", "qwen3_moe", "qwen3_qknorm"};
+std::vector<std::string> Everything() {
+  std::vector<std::string> names(std::begin(kGoldens), std::end(kGoldens));
+  names.insert(names.end(), std::begin(kStoredForms), std::end(kStoredForms));
+  return names;
+}
 
 TEST_CASE("f32: logprobs within 2e-5 and gradients within 1e-4 of the float64 reference",
           "[model]") {
-  for (const std::string& name : kNames) {
+  for (const std::string& name : Everything()) {
     INFO(name);
     const Result r = Run(name, DType::kF32, 1);
     CHECK(r.logprob_error <= 2e-5);
@@ -156,7 +160,7 @@ TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]"
     WARN("SKIPPED: no bf16 matrix unit");
     return;
   }
-  for (const std::string& name : kNames) {
+  for (const std::string& name : Everything()) {
     if (name == "dsv2_group")
       continue;  // scale 16 turns one expert's flip into 0.2 nat (models.md 5.2)
     INFO(name);

@@ -120,7 +120,7 @@ def verdict(text, answers):
     """What Lean says of a proof."""
     messages, sorries = [], []
     checks = re.findall(r"^#print axioms _root_\.(\S+)$", text, re.M)
-    name = re.search(r"theorem (\w+)", text.split("hone_begin_")[-1].split("\n", 1)[-1]) if checks else None
+    name = re.search(r"theorem (\w+)", text.split("honeBegin_")[-1].split("\n", 1)[-1]) if checks else None
     if name and name[1] in answers:
         result = answers[name[1]]
         if result["error"]:
@@ -202,7 +202,7 @@ def prove(records=None):
         elif command["env"] >= len(envs):
             say({"message": "Unknown environment."})
             continue
-        elif "hone_again_" in text:
+        elif "honeAgain_" in text:
             before = envs[command["env"]]
             name = re.search(r"#print axioms _root_\.(\S+)", text)[1]
             axioms = "[cheat]" if "again_axiom" in before else ALLOWED

@@ -46,15 +46,19 @@ int Replay(const std::string& in, const std::string& out) {
     const absl::StatusOr<Reply> reply = (*repl)->RunJson(json::parse(commands[i]).dump(), In(20));
     REQUIRE_OK(reply);
     const json want = json::parse(replies[i]);
-    CHECK(reply->env == (want.contains("env") ? std::optional<int64_t>(want["env"].get<int64_t>()) : std::nullopt));
-    CHECK(reply->error == (want.contains("message") ? std::optional<std::string>(want["message"].get<std::string>()) : std::nullopt));
+    CHECK(reply->env == (want.contains("env") ? std::optional<int64_t>(want["env"].get<int64_t>())
+                                              : std::nullopt));
+    CHECK(reply->error == (want.contains("message")
+                               ? std::optional<std::string>(want["message"].get<std::string>())
+                               : std::nullopt));
     CHECK(reply->sorries == static_cast<int64_t>(want.value("sorries", json::array()).size()));
     const json messages = want.value("messages", json::array());
     REQUIRE(reply->messages.size() == messages.size());
     for (size_t k = 0; k < messages.size(); ++k) {
       CHECK(reply->messages[k].data == messages[k]["data"]);
       CHECK(reply->messages[k].line == messages[k]["pos"]["line"]);
-      CHECK((reply->messages[k].severity == Message::Severity::kError) == (messages[k]["severity"] == "error"));
+      CHECK((reply->messages[k].severity == Message::Severity::kError) ==
+            (messages[k]["severity"] == "error"));
     }
   }
   CHECK((*repl)->Alive());
@@ -139,7 +143,8 @@ TEST_CASE("a child gets nothing of ours but what it was given", "[reward_lean]")
   testing::TempDir folder;
   ReplOptions options;
   options.process.argv = {"/bin/sh", "-c",
-                          "{ env; ls /proc/self/fd; ulimit -v; ps -o pgid= -p $$ 2>/dev/null; } > out; echo '{\"env\": 0}'; echo; cat"};
+                          "{ env; ls /proc/self/fd; ulimit -v; ps -o pgid= -p $$ 2>/dev/null; } > "
+                          "out; echo '{\"env\": 0}'; echo; cat"};
   options.process.environment = {"PATH=/usr/bin:/bin", "GIVEN=1"};
   options.process.directory = folder.path();
   options.process.memory_bytes = int64_t{512} << 20;

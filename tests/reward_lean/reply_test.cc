@@ -58,20 +58,34 @@ TEST_CASE("replies are read strictly", "[reward_lean]") {
         "Unknown environment.");
 
   const std::string deep = "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
-  for (const std::string& wrong : {
-           std::string(""), std::string("[]"), std::string("3"), std::string("{} {}"),
-           std::string("{\"env\": -1}"), std::string("{\"env\": 1.5}"),
-           std::string("{\"env\": \"1\"}"), std::string("{\"env\": 1, \"env\": 2}"),
-           std::string("{\"env\": 99999999999999999999}"), std::string("{\"env\": NaN}"),
-           std::string("{\"messages\": {}}"), std::string("{\"messages\": [3]}"),
-           std::string("{\"messages\": [{}]}"), std::string("{\"sorries\": 0}"),
-           std::string("{\"message\": 1}"), std::string("{\"env\": 1"), std::string("\xff{}"),
-           std::string("{\"a\": \"\\ud800\"}"), std::string("{}\0", 3), deep,
-           std::string(R"({"messages": [{"severity": "fatal", "pos": {"line": 1, "column": 0}, "data": ""}]})"),
-           std::string(R"({"messages": [{"severity": "error", "pos": {"line": 1}, "data": ""}]})"),
-           std::string(R"({"messages": [{"severity": "error", "pos": 3, "data": ""}]})"),
-           std::string(R"({"messages": [{"severity": "error", "pos": {"line": 1, "column": 0}}]})"),
-       }) {
+  for (
+      const std::string& wrong : {
+          std::string(""),
+          std::string("[]"),
+          std::string("3"),
+          std::string("{} {}"),
+          std::string("{\"env\": -1}"),
+          std::string("{\"env\": 1.5}"),
+          std::string("{\"env\": \"1\"}"),
+          std::string("{\"env\": 1, \"env\": 2}"),
+          std::string("{\"env\": 99999999999999999999}"),
+          std::string("{\"env\": NaN}"),
+          std::string("{\"messages\": {}}"),
+          std::string("{\"messages\": [3]}"),
+          std::string("{\"messages\": [{}]}"),
+          std::string("{\"sorries\": 0}"),
+          std::string("{\"message\": 1}"),
+          std::string("{\"env\": 1"),
+          std::string("\xff{}"),
+          std::string("{\"a\": \"\\ud800\"}"),
+          std::string("{}\0", 3),
+          deep,
+          std::string(
+              R"({"messages": [{"severity": "fatal", "pos": {"line": 1, "column": 0}, "data": ""}]})"),
+          std::string(R"({"messages": [{"severity": "error", "pos": {"line": 1}, "data": ""}]})"),
+          std::string(R"({"messages": [{"severity": "error", "pos": 3, "data": ""}]})"),
+          std::string(R"({"messages": [{"severity": "error", "pos": {"line": 1, "column": 0}}]})"),
+      }) {
     INFO(wrong.substr(0, 100));
     CHECK_CODE(ParseReply(wrong, "test"), absl::StatusCode::kInvalidArgument);
   }

@@ -21,9 +21,10 @@ std::string Made(const std::string& code, const std::string& formal = kStatement
 }
 
 TEST_CASE("a statement is taken apart", "[reward_lean]") {
-  auto s = Statement::Parse("import Mathlib -- all\nopen Real",
-                            "/-- Doc. -/\ndef f (x : ℝ) := x\n\nopen Nat in\ntheorem A.b' {p : ℕ} [Fact p.Prime]\n"
-                            "  (h : f 1 = 1 := by simp) : let x := 3; x = p := by\n  sorry\n");
+  auto s = Statement::Parse(
+      "import Mathlib -- all\nopen Real",
+      "/-- Doc. -/\ndef f (x : ℝ) := x\n\nopen Nat in\ntheorem A.b' {p : ℕ} [Fact p.Prime]\n"
+      "  (h : f 1 = 1 := by simp) : let x := 3; x = p := by\n  sorry\n");
   REQUIRE_OK(s);
   CHECK(s->header == "import Mathlib       \nopen Real");
   CHECK(s->context == "def f (x : ℝ) := x");
@@ -45,10 +46,10 @@ TEST_CASE("a statement is taken apart", "[reward_lean]") {
   CHECK(s->type == "A ≃* B");
 
   for (const char* wrong :
-       {"", "theorem", "theorem X", "theorem X := by", "theorem : 1 = 1 := by", "example : 1 = 1 := by",
-        "theorem X : 1 = 1 := by norm_num", "theorem X : 1 = 1 := sorry x", "theorem X.{u} : 1 = 1 := by",
-        "def a : ℕ := sorry\ntheorem X : a = 1 := by", "theorem X : := by", "/- theorem X : 1 = 1",
-        "theorem X (h : 1 = 1) := by"}) {
+       {"", "theorem", "theorem X", "theorem X := by", "theorem : 1 = 1 := by",
+        "example : 1 = 1 := by", "theorem X : 1 = 1 := by norm_num", "theorem X : 1 = 1 := sorry x",
+        "theorem X.{u} : 1 = 1 := by", "def a : ℕ := sorry\ntheorem X : a = 1 := by",
+        "theorem X : := by", "/- theorem X : 1 = 1", "theorem X (h : 1 = 1) := by"}) {
     INFO(wrong);
     CHECK_CODE(Statement::Parse("", wrong), absl::StatusCode::kInvalidArgument);
   }
@@ -56,19 +57,23 @@ TEST_CASE("a statement is taken apart", "[reward_lean]") {
 
 TEST_CASE("the statement is ours, word for word, in both forms of an answer", "[reward_lean]") {
   const std::string ours = "theorem X (x : ℝ) (h : x > 0) : x ≠ 0 :=";
-  CHECK(ProofOf("lemma a : True := trivial\n\nlemma X (x:ℝ)\n    (h : x > 0) /- ! -/ : x≠0 := by\n  exact h.ne'")
+  CHECK(ProofOf("lemma a : True := trivial\n\nlemma X (x:ℝ)\n    (h : x > 0) /- ! -/ : x≠0 := by\n "
+                " exact h.ne'")
             .code == "lemma a : True := trivial\n\n" + ours + " by\n  exact h.ne'");
   CHECK(ProofOf("  exact h.ne'\n").code == ours + " by\n  exact h.ne'\n");
   CHECK(ProofOf("by exact h.ne'").code == ours + " by exact h.ne'");
   CHECK(ProofOf(":= by exact h.ne'").code == ours + "  by exact h.ne'");
   // The header again, with more in it than ours has.
-  const std::string repeated =
-      ProofOf("import Mathlib\nimport Mathlib.Tactic\n\nopen Real\nopen Nat\ntheorem X (x : ℝ) (h : x > 0) : x ≠ 0 := h.ne'").code;
+  const std::string repeated = ProofOf(
+                                   "import Mathlib\nimport Mathlib.Tactic\n\nopen Real\nopen "
+                                   "Nat\ntheorem X (x : ℝ) (h : x > 0) : x ≠ 0 := h.ne'")
+                                   .code;
   CHECK(absl::EndsWith(repeated, "open Nat\n" + ours + " h.ne'"));
   CHECK_FALSE(absl::StrContains(repeated, "import"));
   CHECK_FALSE(absl::StrContains(repeated, "open Real"));
   // A definition that the statement needs, repeated.
-  const Proof proof = ProofOf("def f := 1\ntheorem Y : f = 1 := rfl", "", "def f := 1\n\ntheorem Y : f = 1 := by\n  sorry");
+  const Proof proof = ProofOf("def f := 1\ntheorem Y : f = 1 := rfl", "",
+                              "def f := 1\n\ntheorem Y : f = 1 := by\n  sorry");
   CHECK(proof.code == "          \ntheorem Y : f = 1 := rfl");
 }
 
@@ -77,41 +82,50 @@ TEST_CASE("another statement under the same name is no proof of ours", "[reward_
         "the statement of X was changed: \"1\" for \"0\"");
   CHECK(Made("theorem X (x : ℝ) (h : x > 0) (h' : x ≠ 0) : x ≠ 0 := h'") ==
         "the statement of X was changed: \"(\" for \":\"");
-  CHECK(Made("theorem X (x : ℝ) (h : x > 0) : x ≠ 0 ∨ True := by simp") == "the statement of X was changed: it goes on");
-  CHECK(Made("theorem X (x : ℝ) (h : x > 0) : x ≠ 0\n  | _ => trivial") == "the statement of X was changed: it goes on");
+  CHECK(Made("theorem X (x : ℝ) (h : x > 0) : x ≠ 0 ∨ True := by simp") ==
+        "the statement of X was changed: it goes on");
+  CHECK(Made("theorem X (x : ℝ) (h : x > 0) : x ≠ 0\n  | _ => trivial") ==
+        "the statement of X was changed: it goes on");
   CHECK(Made("theorem Y : True := trivial") == "no declaration of \"X\"");
   CHECK(Made("example : True := trivial") == "no declaration of \"X\"");
-  CHECK(Made("def X (x : ℝ) (h : x > 0) : x ≠ 0 := h.ne'\ntheorem Y : True := trivial") == "no declaration of \"X\"");
+  CHECK(Made("def X (x : ℝ) (h : x > 0) : x ≠ 0 := h.ne'\ntheorem Y : True := trivial") ==
+        "no declaration of \"X\"");
   CHECK(Made("") == "no proof");
   CHECK(Made("-- trivial") == "no proof");
-  CHECK(Made("import Foo\ntheorem X (x : ℝ) (h : x > 0) : x ≠ 0 := by simp") == "import \"Foo\" is not in the header");
+  CHECK(Made("import Foo\ntheorem X (x : ℝ) (h : x > 0) : x ≠ 0 := by simp") ==
+        "import \"Foo\" is not in the header");
   CHECK(Made("import Mathlibx\nsimp") == "import \"Mathlibx\" is not in the header");
   CHECK(absl::StrContains(Made("simp\nimport Mathlib"), "import is not allowed"));
   CHECK(absl::StrContains(Made("native_decide"), "native_decide is not allowed"));
   // The copy that counts is the last, and the others stay: Lean refuses a second one of the name.
   CHECK(absl::StrContains(ProofOf("namespace A\ntheorem X : True := trivial\nend A\n"
-                                  "theorem X (x : ℝ) (h : x > 0) : x ≠ 0 := h.ne'").code, "theorem X : True"));
+                                  "theorem X (x : ℝ) (h : x > 0) : x ≠ 0 := h.ne'")
+                              .code,
+                          "theorem X : True"));
 }
 
 TEST_CASE("the program says the statement before and after the completion", "[reward_lean]") {
   const Program program = ProofOf("exact h.ne'").WithMark("m");
   CHECK(program.text ==
-        "\ndef _root_.hone_statement_m : Prop :=\n  ∀ (x : ℝ) (h : x > 0), x ≠ 0\n"
-        "theorem _root_.hone_begin_m : True := True.intro\n"
+        "\ndef _root_.honeStatement_m : Prop :=\n  ∀ (x : ℝ) (h : x > 0), x ≠ 0\n"
+        "theorem _root_.honeBegin_m : True := True.intro\n"
         "theorem X (x : ℝ) (h : x > 0) : x ≠ 0 := by\nexact h.ne'\n\n"
-        "theorem _root_.hone_check_m : _root_.hone_statement_m := @X\n"
-        "#print axioms _root_.hone_check_m\n");
+        "theorem _root_.honeCheck_m : _root_.honeStatement_m := @X\n"
+        "#print axioms _root_.honeCheck_m\n");
   CHECK(program.last_ours == 4);
   CHECK(program.axioms_line == 9);
   const Program data = ProofOf("⟨1⟩", "", "open Nat in\ndef E : Inhabited Nat :=").WithMark("m");
-  CHECK(absl::StrContains(data.text, "open Nat in\ndef _root_.hone_statement_m :=\n  Inhabited Nat\n"));
+  CHECK(absl::StrContains(data.text,
+                          "open Nat in\ndef _root_.honeStatement_m :=\n  Inhabited Nat\n"));
   CHECK(absl::StrContains(data.text, "open Nat in\ndef E  : Inhabited Nat := ⟨1⟩"));
-  CHECK(absl::StrContains(data.text, "noncomputable def _root_.hone_check_m : _root_.hone_statement_m := @E\n"));
+  CHECK(absl::StrContains(
+      data.text, "noncomputable def _root_.honeCheck_m : _root_.honeStatement_m := @E\n"));
 }
 
 TEST_CASE("reports on axioms are believed about our name only", "[reward_lean]") {
   CHECK(*AxiomsAllowed("'c' does not depend on any axioms", "c"));
-  CHECK(*AxiomsAllowed("'c' depends on axioms: [propext,\n Classical.choice,\n Quot.sound]\n", "c"));
+  CHECK(
+      *AxiomsAllowed("'c' depends on axioms: [propext,\n Classical.choice,\n Quot.sound]\n", "c"));
   CHECK_FALSE(*AxiomsAllowed("'c' depends on axioms: [propext, sorryAx]", "c"));
   CHECK_FALSE(*AxiomsAllowed("'c' depends on axioms: [propext, Quot.sound.x]", "c"));
   CHECK_FALSE(*AxiomsAllowed("'c' depends on axioms: [propext Quot.sound]", "c"));
@@ -142,9 +156,11 @@ Coverage CoverageOf(const std::string& file) {
     }
     ++coverage.parsed;
     const std::string informal = problem["informal_prefix"];
-    const std::string whole = header + informal + formal + (statement->by ? "  simp_all\n" : " by\n  simp_all\n");
+    const std::string whole =
+        header + informal + formal + (statement->by ? "  simp_all\n" : " by\n  simp_all\n");
     const absl::Status made = Proof::Make(*statement, whole).status();
-    const absl::Status continued = Proof::Make(*statement, statement->by ? "  simp_all" : "by simp_all").status();
+    const absl::Status continued =
+        Proof::Make(*statement, statement->by ? "  simp_all" : "by simp_all").status();
     if (!made.ok()) WARN(problem["name"] << ": " << made.message());
     coverage.made += made.ok() && continued.ok();
   }

@@ -62,17 +62,18 @@ TEST_CASE("a yes needs two processes", "[reward_lean]") {
 
 TEST_CASE("sorry is found however it is said, and so are foreign axioms", "[reward_lean]") {
   const auto verifier = MakeLocalVerifier(Local());
-  for (const char* word : {"say_sorry_quoted", "say_sorry_ticked", "say_sorry_bare", "say_sorries", "say_axiom",
-                           "say_sorry_axiom", "say_forged", "say_error"}) {
+  for (const char* word : {"say_sorry_quoted", "say_sorry_ticked", "say_sorry_bare", "say_sorries",
+                           "say_axiom", "say_sorry_axiom", "say_forged", "say_error"}) {
     const v1::ScorePart part = verifier->Verify(ProofOf(std::string("exact ") + word), In(30));
     INFO(word << ": " << part.reason());
     CHECK(Says(part) == "SCORED 0");
   }
   // What says nothing of the axioms, or too much, is no yes.
   for (const char* word : {"say_silence", "say_two_reports"})
-    CHECK(Says(verifier->Verify(ProofOf(std::string("exact ") + word), In(30))) == "VERIFIER_UNAVAILABLE 0");
-  const v1::ScorePart reference =
-      verifier->Verify(ProofOf("trivial", testing::kHeader, "theorem X : bad_statement := by"), In(30));
+    CHECK(Says(verifier->Verify(ProofOf(std::string("exact ") + word), In(30))) ==
+          "VERIFIER_UNAVAILABLE 0");
+  const v1::ScorePart reference = verifier->Verify(
+      ProofOf("trivial", testing::kHeader, "theorem X : bad_statement := by"), In(30));
   CHECK(Says(reference) == "BAD_REFERENCE 0");
   CHECK(verifier->Verify(ProofOf("trivial\nexact say_error"), In(30)).reason() ==
         "Lean, line 3: \"unsolved goals\"");
@@ -85,7 +86,9 @@ TEST_CASE("every fault of a process has its outcome", "[reward_lean]") {
   CHECK(Says(quick->Verify(ProofOf("exact fault_hang"), In(30))) == "TIMEOUT 0");
   CHECK(Says(quick->Verify(ProofOf("exact fault_partial"), In(30))) == "TIMEOUT 0");
   const auto verifier = MakeLocalVerifier(Local());
-  const auto says = [&](const std::string& word) { return Says(verifier->Verify(ProofOf("exact fault_" + word), In(30))); };
+  const auto says = [&](const std::string& word) {
+    return Says(verifier->Verify(ProofOf("exact fault_" + word), In(30)));
+  };
   CHECK(says("crash") == "CRASHED 0");
   CHECK(says("cut") == "CRASHED 0");
   CHECK(says("memory") == "OUT_OF_MEMORY 0");
@@ -95,11 +98,14 @@ TEST_CASE("every fault of a process has its outcome", "[reward_lean]") {
   CHECK(Says(verifier->Verify(ProofOf("exact h.ne'"), In(30))) == "SCORED 1");
   CHECK(Says(verifier->Verify(ProofOf("exact fault_hang"), In(0.4))) == "TIMEOUT 0");
   // No time to import the header is not the proof's fault.
-  CHECK(Says(verifier->Verify(ProofOf("trivial", "open header_hang"), In(0.4))) == "VERIFIER_UNAVAILABLE 0");
-  CHECK(Says(verifier->Verify(ProofOf("trivial", "import NoSuchModule"), In(30))) == "BAD_REFERENCE 0");
+  CHECK(Says(verifier->Verify(ProofOf("trivial", "open header_hang"), In(0.4))) ==
+        "VERIFIER_UNAVAILABLE 0");
+  CHECK(Says(verifier->Verify(ProofOf("trivial", "import NoSuchModule"), In(30))) ==
+        "BAD_REFERENCE 0");
   LocalOptions missing;
   missing.pool.repl.process.argv = {"/nowhere/repl"};
-  CHECK(Says(MakeLocalVerifier(missing)->Verify(ProofOf("trivial"), In(30))) == "VERIFIER_UNAVAILABLE 0");
+  CHECK(Says(MakeLocalVerifier(missing)->Verify(ProofOf("trivial"), In(30))) ==
+        "VERIFIER_UNAVAILABLE 0");
 }
 
 TEST_CASE("what only an old process does is tried again in a fresh one", "[reward_lean]") {
@@ -116,16 +122,19 @@ TEST_CASE("a proof that hangs delays nobody who has another process", "[reward_l
   options.proof_timeout = std::chrono::seconds(3);
   options.second_check = false;
   const auto verifier = MakeLocalVerifier(options);
-  std::thread hanging([&] { CHECK(Says(verifier->Verify(ProofOf("exact fault_hang"), In(30))) == "TIMEOUT 0"); });
+  std::thread hanging(
+      [&] { CHECK(Says(verifier->Verify(ProofOf("exact fault_hang"), In(30))) == "TIMEOUT 0"); });
   const TimePoint start = SystemClock::Get().Now();
-  for (int i = 0; i < 5; ++i) CHECK(Says(verifier->Verify(ProofOf("exact h.ne'"), In(30))) == "SCORED 1");
+  for (int i = 0; i < 5; ++i)
+    CHECK(Says(verifier->Verify(ProofOf("exact h.ne'"), In(30))) == "SCORED 1");
   CHECK(SystemClock::Get().Now() - start < std::chrono::seconds(3));
   hanging.join();
 }
 
 // ---- the scorer
 
-v1::ScoreItem Item(const std::string& completion, const std::string& header, const std::string& formal) {
+v1::ScoreItem Item(const std::string& completion, const std::string& header,
+                   const std::string& formal) {
   v1::ScoreItem item;
   item.set_completion(completion);
   item.set_finish_reason(v1::FINISH_REASON_STOP_TOKEN);
@@ -150,9 +159,12 @@ TEST_CASE("the scorer reads the last block after the thoughts", "[reward_lean]")
   const absl::StatusOr<RewardFunction> function = RewardFunction::Create(spec, registry);
   REQUIRE_OK(function);
   CHECK(function->blocks());
-  const auto says = [&](const v1::ScoreItem& item) { return Says(function->Score(item, In(60)).parts(0)); };
+  const auto says = [&](const v1::ScoreItem& item) {
+    return Says(function->Score(item, In(60)).parts(0));
+  };
   const std::string whole = "theorem X (x : ℝ) (h : x > 0) : x ≠ 0 := by\n  exact h.ne'\n";
-  const std::string thoughts = "<think>\n```lean\nsorry\n```\n</think>\nSo:\n```lean4\n" + whole + "```\n";
+  const std::string thoughts =
+      "<think>\n```lean\nsorry\n```\n</think>\nSo:\n```lean4\n" + whole + "```\n";
   CHECK(says(Item(thoughts, testing::kHeader, testing::kStatement)) == "SCORED 1");
   CHECK(says(Item("```lean\n" + whole, testing::kHeader, testing::kStatement)) == "UNPARSED 0");
   CHECK(says(Item("<think>\n" + whole, testing::kHeader, testing::kStatement)) == "UNPARSED 0");
@@ -160,10 +172,13 @@ TEST_CASE("the scorer reads the last block after the thoughts", "[reward_lean]")
   CHECK(says(Item("native_decide", testing::kHeader, testing::kStatement)) == "SCORED 0");
   CHECK(says(Item(whole, testing::kHeader, "")) == "BAD_REFERENCE 0");
   CHECK(says(Item(whole, testing::kHeader, "theorem X")) == "BAD_REFERENCE 0");
-  CHECK(says(Item(std::string(300 << 10, 'x'), testing::kHeader, testing::kStatement)) == "BUDGET 0");
+  CHECK(says(Item(std::string(300 << 10, 'x'), testing::kHeader, testing::kStatement)) ==
+        "BUDGET 0");
   const auto bad = [&](const char* options) {
     v1::RewardSpec other = spec;
-    REQUIRE(google::protobuf::util::JsonStringToMessage(options, other.mutable_scorers(0)->mutable_options()).ok());
+    REQUIRE(google::protobuf::util::JsonStringToMessage(options,
+                                                        other.mutable_scorers(0)->mutable_options())
+                .ok());
     return RewardFunction::Create(other, registry).status().code();
   };
   CHECK(bad("{\"header\": 3}") == absl::StatusCode::kInvalidArgument);
@@ -175,7 +190,8 @@ TEST_CASE("the scorer reads the last block after the thoughts", "[reward_lean]")
 
 TEST_CASE("the same proof gets the same reason", "[reward_lean]") {
   const auto verifier = MakeLocalVerifier(Local());
-  for (const char* body : {"exact h.ne'", "exact say_error", "exact say_axiom", "exact fault_crash"}) {
+  for (const char* body :
+       {"exact h.ne'", "exact say_error", "exact say_axiom", "exact fault_crash"}) {
     const std::string first = verifier->Verify(ProofOf(body), In(30)).reason();
     CHECK(verifier->Verify(ProofOf(body), In(30)).reason() == first);
     CHECK_FALSE(first.empty());
@@ -220,7 +236,8 @@ std::map<std::string, int> VerdictsOn(const std::vector<Recorded>& records, Lean
   std::map<std::string, int> counts;
   for (const Recorded& r : records) {
     const std::string completion = "```lean4\n" + r.file + "\n```";
-    const v1::Verdict verdict = function->Score(Item(completion, r.header, r.formal), In(seconds(r)));
+    const v1::Verdict verdict =
+        function->Score(Item(completion, r.header, r.formal), In(seconds(r)));
     const std::string says = Says(verdict.parts(0));
     INFO(r.name << ": " << verdict.parts(0).reason());
     CHECK(says == (r.result["error"].is_null() ? "SCORED 1" : "TIMEOUT 0"));
@@ -243,7 +260,9 @@ TEST_CASE("recorded proofs get the verdicts that were recorded", "[reward_lean]"
     const auto verifier = MakeLocalVerifier(options);
     // A warm process, so that what takes long is the proof.
     REQUIRE(Says(verifier->Verify(ProofOf("simp", records[0].header), In(60))) == "SCORED 1");
-    CHECK(VerdictsOn(records, *verifier, [](const Recorded& r) { return r.result["error"].is_null() ? 60 : 0.7; }) == want);
+    CHECK(VerdictsOn(records, *verifier, [](const Recorded& r) {
+            return r.result["error"].is_null() ? 60 : 0.7;
+          }) == want);
   }
   SECTION("by a server") {
     std::map<std::string, json> answers;
@@ -251,7 +270,7 @@ TEST_CASE("recorded proofs get the verdicts that were recorded", "[reward_lean]"
     testing::Server server([&](const testing::ServerRequest& request) {
       const json asked = json::parse(request.body);
       const std::string text = asked["codes"][0]["proof"];
-      const size_t begin = text.find('\n', text.find("hone_begin_"));
+      const size_t begin = text.find('\n', text.find("honeBegin_"));
       const size_t at = text.find("theorem ", begin) + 8;
       json result = answers.at(text.substr(at, text.find_first_of(" \n:", at) - at));
       result["custom_id"] = asked["codes"][0]["custom_id"];
@@ -260,7 +279,10 @@ TEST_CASE("recorded proofs get the verdicts that were recorded", "[reward_lean]"
         const std::string name = text.substr(report + 21, text.find('\n', report) - report - 21);
         result["response"]["messages"].push_back(
             {{"severity", "info"},
-             {"pos", {{"line", 1 + std::count(text.begin(), text.begin() + static_cast<long>(report), '\n')}, {"column", 0}}},
+             {"pos",
+              {{"line",
+                1 + std::count(text.begin(), text.begin() + static_cast<long>(report), '\n')},
+               {"column", 0}}},
              {"data", "'" + name + "' depends on axioms: [propext, Quot.sound]"}});
       }
       return testing::ServerReply{200, json{{"results", {result}}}.dump()};
@@ -274,8 +296,8 @@ TEST_CASE("recorded proofs get the verdicts that were recorded", "[reward_lean]"
 }
 
 TEST_CASE("a server is believed as little as a process", "[reward_lean]") {
-  std::string id = "";         // what it calls the proof; empty: as asked
-  std::string response = "";   // a JSON object with $NAME and $LINE
+  std::string id = "";        // what it calls the proof; empty: as asked
+  std::string response = "";  // a JSON object with $NAME and $LINE
   int code = 200;
   std::set<std::string> marks;
   testing::Server server([&](const testing::ServerRequest& request) {
@@ -288,10 +310,12 @@ TEST_CASE("a server is believed as little as a process", "[reward_lean]") {
     marks.insert(name);
     std::string body = response;
     const auto put = [&](const std::string& what, const std::string& by) {
-      if (const size_t at = body.find(what); at != std::string::npos) body.replace(at, what.size(), by);
+      if (const size_t at = body.find(what); at != std::string::npos)
+        body.replace(at, what.size(), by);
     };
     put("$NAME", name);
-    put("$LINE", std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<long>(report), '\n')));
+    put("$LINE", std::to_string(
+                     1 + std::count(text.begin(), text.begin() + static_cast<long>(report), '\n')));
     put("$ID", id.empty() ? asked["codes"][0]["custom_id"].get<std::string>() : id);
     return testing::ServerReply{code, body};
   });
@@ -310,11 +334,13 @@ TEST_CASE("a server is believed as little as a process", "[reward_lean]") {
           {"severity": "info", "pos": {"line": $LINE, "column": 0}, "data": "'$NAME' depends on axioms: [propext]"}]}}]})";
   CHECK(says(yes) == "SCORED 1");
   CHECK(marks.size() == 2);  // two runs, two marks
-  CHECK(says(R"({"results": [{"custom_id": "$ID", "error": "Lean process timed out"}]})") == "TIMEOUT 0");
-  CHECK(says(R"({"results": [{"custom_id": "$ID", "error": "out of memory"}]})") == "OUT_OF_MEMORY 0");
+  CHECK(says(R"({"results": [{"custom_id": "$ID", "error": "Lean process timed out"}]})") ==
+        "TIMEOUT 0");
+  CHECK(says(R"({"results": [{"custom_id": "$ID", "error": "out of memory"}]})") ==
+        "OUT_OF_MEMORY 0");
   for (const char* unavailable :
-       {R"({"results": [{"custom_id": "$ID", "error": "no REPL"}]})", R"({"results": []})", "", "[]", "<html>",
-        R"({"results": [{"custom_id": "$ID", "response": {"env": 0}}]})",
+       {R"({"results": [{"custom_id": "$ID", "error": "no REPL"}]})", R"({"results": []})", "",
+        "[]", "<html>", R"({"results": [{"custom_id": "$ID", "response": {"env": 0}}]})",
         R"({"results": [{"custom_id": "$ID", "response": {"message": "x"}}]})",
         R"({"results": [{"custom_id": "$ID", "response": {"messages": [
             {"severity": "info", "pos": {"line": $LINE, "column": 0}, "data": "'hone_check' depends on axioms: []"}]}}]})"})

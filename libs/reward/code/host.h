@@ -2,12 +2,16 @@
 
 // What the code scorers of a process share: the sandbox and the compiler.
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
 #include "libs/reward/code/compiler.h"
 #include "libs/sandbox/sandbox.h"
 
@@ -32,10 +36,16 @@ class Host {
   absl::StatusOr<Pair> StartPair(const sandbox::Task& tester, const sandbox::Task& program,
                                  TimePoint deadline);
 
+  // A short source that runs `python`, which is compiled once by the sandbox's own interpreter:
+  // compiling takes longer than most tests. `python` itself where that does not work.
+  std::string Packed(const std::string& python, TimePoint deadline);
+
  private:
   sandbox::Sandbox& sandbox_;
   Compiler compiler_;
   std::timed_mutex pairing_;
+  Mutex mu_;
+  std::map<std::string, std::string> packed_ ABSL_GUARDED_BY(mu_);  // by source
 };
 
 }  // namespace hone::code

@@ -52,7 +52,8 @@ class CodeScorer final : public Scorer {
     if (problem.form == Form::kPrograms) return JudgeProgram(problem, program, deadline);
     switch (program.language) {
       case Language::kPython:
-        return Run(PythonSides(problem, program.source, rules_.fraction, rules_.limits), deadline);
+        return Run(PythonSides(*host_, deadline, problem, program.source, rules_.fraction, rules_.limits),
+                   deadline);
       case Language::kJavaScript:
         return Run(JavaScriptSides(problem, program.source, rules_.fraction, rules_.limits),
                    deadline);
@@ -152,6 +153,12 @@ std::string CodeCacheFolder() {
   const char* chosen = std::getenv("HONE_CODE_CACHE");
   if (chosen != nullptr && *chosen != '\0') return chosen;
   return absl::StrCat("/var/tmp/hone-code-", geteuid());
+}
+
+std::vector<std::string> CodePythonImports() {
+  return {"ast",      "bisect",    "collections", "copy",   "datetime", "functools", "heapq",
+          "itertools", "math",     "marshal",     "operator", "random", "re",        "string",
+          "struct",   "types",     "typing"};
 }
 
 absl::Status RegisterCodeScorers(Registry& registry, sandbox::Sandbox* sandbox) {

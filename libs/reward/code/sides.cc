@@ -26,10 +26,10 @@ sandbox::Limits Patient(sandbox::Limits limits) {
   return limits;
 }
 
-Side Python(absl::string_view main, std::string load, const sandbox::Limits& limits) {
+Side Python(std::string source, std::string load, const sandbox::Limits& limits) {
   Side side;
   side.task.language = sandbox::Language::kPython;
-  side.task.source = absl::StrCat(WirePython(), "\n", main);
+  side.task.source = std::move(source);
   side.task.limits = limits;
   side.load = std::move(load);
   return side;
@@ -103,7 +103,7 @@ absl::StatusOr<Head> ParseHead(absl::string_view line) {
 
 }  // namespace
 
-Sides PythonSides(const Problem& problem, const std::string& source, bool every,
+Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const std::string& source, bool every,
                   const sandbox::Limits& limits) {
   std::string load;
   PutText(load, problem.form == Form::kCheck ? problem.prompt : "");
@@ -113,8 +113,11 @@ Sides PythonSides(const Problem& problem, const std::string& source, bool every,
   PutCount(load, 'L', problem.own_names.size());
   for (const std::string& name : problem.own_names) PutText(load, name);
   PutBool(load, every);
-  return {Python(TesterPython(), std::move(load), Patient(limits)),
-          Python(CandidatePython(), Texts({source}), limits)};
+  const auto packed = [&](absl::string_view main) {
+    return host.Packed(absl::StrCat(WirePython(), "\n", main), deadline);
+  };
+  return {Python(packed(TesterPython()), std::move(load), Patient(limits)),
+          Python(packed(CandidatePython()), Texts({source}), limits)};
 }
 
 Sides JavaScriptSides(const Problem& problem, const std::string& source, bool every,

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/reward/code/compiler.h"
+#include "libs/reward/code/host.h"
 #include "libs/reward/code/problem.h"
 #include "libs/reward/code/relay.h"
 
@@ -16,7 +17,7 @@ struct Sides {
 };
 
 // `every`: go on after a failed test. The limits hold for each side.
-Sides PythonSides(const Problem& problem, const std::string& source, bool every,
+Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const std::string& source, bool every,
                   const sandbox::Limits& limits);
 Sides JavaScriptSides(const Problem& problem, const std::string& source, bool every,
                       const sandbox::Limits& limits);

@@ -1,8 +1,9 @@
+#include "libs/http/from_spec.h"
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
-#include "libs/http/from_spec.h"
 #include "libs/reward/lean/verifier.h"
 
 namespace hone::lean {
@@ -49,8 +50,8 @@ absl::StatusOr<std::unique_ptr<LeanVerifier>> FromSpec(const v1::LeanSpec& spec)
   options.pool.processes = static_cast<int>(processes);
   HONE_ASSIGN_OR_RETURN(const double uses, Within("max_uses", spec.max_uses(), 200, 1e6));
   options.pool.max_uses = static_cast<int>(uses);
-  HONE_ASSIGN_OR_RETURN(const double header, Within("header_timeout_seconds",
-                                                    spec.header_timeout_seconds(), 180, kDay));
+  HONE_ASSIGN_OR_RETURN(const double header,
+                        Within("header_timeout_seconds", spec.header_timeout_seconds(), 180, kDay));
   options.pool.header_timeout = Seconds(header);
   return MakeLocalVerifier(std::move(options));
 }

@@ -117,13 +117,14 @@ class LocalVerifier final : public LeanVerifier {
         return Scored(0, "a second process does not accept the proof");
       return Unavailable(absl::StrCat("the second check: ", read.status().message()));
     }
-    const std::string name = absl::StrCat("hone_again_", RandomHex(kMarkBytes));
+    const std::string name = absl::StrCat("honeAgain_", RandomHex(kMarkBytes));
     const absl::StatusOr<Reply> reply = (*fresh)->Run(
         {absl::StrCat("noncomputable def _root_.", name, " : _root_.", program.proposition,
                       " := _root_.", program.check, "\n#print axioms _root_.", name),
          *read, true},
         limit);
-    if (!reply.ok()) return Unavailable(absl::StrCat("the second check: ", reply.status().message()));
+    if (!reply.ok())
+      return Unavailable(absl::StrCat("the second check: ", reply.status().message()));
     if (reply->error.has_value() || reply->messages.size() != 1 || reply->sorries != 0)
       return Scored(0, "a second process does not accept the proof");
     const absl::StatusOr<bool> allowed = AxiomsAllowed(reply->messages[0].data, name);

@@ -1,6 +1,6 @@
-// What a proof may not contain. The lists are of words as Lean 4 and Mathlib spell them; a word that
-// is refused although some honest name has it as a part costs a proof, one that is missing costs
-// the truth.
+// What a proof may not contain. The lists are of words as Lean 4 and Mathlib spell them; a word
+// that is refused although some honest name has it as a part costs a proof, one that is missing
+// costs the truth.
 
 #include <array>
 #include <string>
@@ -16,41 +16,89 @@ namespace {
 // Refused wherever they stand as a word of code.
 constexpr absl::string_view kWords[] = {
     // Claims without proof.
-    "axiom", "opaque", "partial", "sorry", "sorryAx", "admit", "lcProof", "proof_wanted",
+    "axiom",
+    "opaque",
+    "partial",
+    "sorry",
+    "sorryAx",
+    "admit",
+    "lcProof",
+    "proof_wanted",
     // Proof by running a program, which the kernel does not check.
-    "native", "native_decide", "bv_decide", "ofReduceBool", "ofReduceNat", "reduceBool",
-    "reduceNat", "trustCompiler", "implemented_by", "extern", "csimp", "export", "skipKernelTC",
+    "native",
+    "native_decide",
+    "bv_decide",
+    "ofReduceBool",
+    "ofReduceNat",
+    "reduceBool",
+    "reduceNat",
+    "trustCompiler",
+    "implemented_by",
+    "extern",
+    "csimp",
+    "export",
+    "skipKernelTC",
     // Programs that run while Lean reads the text.
-    "initialize", "builtin_initialize", "run_cmd", "run_elab", "run_meta", "run_tac", "by_elab",
-    "simproc", "dsimproc", "simproc_decl", "dsimproc_decl", "simproc_pattern", "include_str",
-    "include_bytes", "dbg_trace", "Lean",
+    "initialize",
+    "builtin_initialize",
+    "run_cmd",
+    "run_elab",
+    "run_meta",
+    "run_tac",
+    "by_elab",
+    "simproc",
+    "dsimproc",
+    "simproc_decl",
+    "dsimproc_decl",
+    "simproc_pattern",
+    "include_str",
+    "include_bytes",
+    "dbg_trace",
+    "Lean",
     // What changes the meaning of later text.
-    "infix", "infixl", "infixr", "prefix", "postfix", "binder_predicate", "unif_hint", "prelude",
-    "add_decl_doc", "import",
+    "infix",
+    "infixl",
+    "infixr",
+    "prefix",
+    "postfix",
+    "binder_predicate",
+    "unif_hint",
+    "prelude",
+    "add_decl_doc",
+    "import",
 };
 
 // Refused as the beginning of a word.
-constexpr absl::string_view kBeginnings[] = {"macro",     "elab",      "notation", "syntax",
-                                             "unsafe",    "declare_",  "register_", "builtin_",
-                                             "compile_"};
+constexpr absl::string_view kBeginnings[] = {"macro",     "elab",     "notation",
+                                             "syntax",    "unsafe",   "declare_",
+                                             "register_", "builtin_", "compile_"};
 
 // Refused after '#', whatever follows.
 constexpr absl::string_view kHashCommands[] = {
-    "eval",  "check", "print",  "reduce", "synth",  "exit",    "help",  "guard",  "where",
-    "find",  "search", "loogle", "lint",  "norm",   "simp",    "conv",  "html",   "widget",
-    "test",  "instances", "min_", "redundant", "show", "trans_", "unfold", "sample", "dump",
-    "import", "version", "explode", "string", "leansearch", "moogle", "statesearch", "list",
-    "count", "time", "discr", "aesop", "reset", "adaptation", "parse", "push", "long", "metatheorem"};
+    "eval",      "check",   "print",      "reduce",     "synth",  "exit",        "help",
+    "guard",     "where",   "find",       "search",     "loogle", "lint",        "norm",
+    "simp",      "conv",    "html",       "widget",     "test",   "instances",   "min_",
+    "redundant", "show",    "trans_",     "unfold",     "sample", "dump",        "import",
+    "version",   "explode", "string",     "leansearch", "moogle", "statesearch", "list",
+    "count",     "time",    "discr",      "aesop",      "reset",  "adaptation",  "parse",
+    "push",      "long",    "metatheorem"};
 
-constexpr absl::string_view kOptions[] = {"maxHeartbeats", "maxRecDepth", "autoImplicit",
-                                          "relaxedAutoImplicit", "synthInstance.maxHeartbeats",
-                                          "synthInstance.maxSize", "exponentiation.threshold"};
+constexpr absl::string_view kOptions[] = {"maxHeartbeats",
+                                          "maxRecDepth",
+                                          "autoImplicit",
+                                          "relaxedAutoImplicit",
+                                          "synthInstance.maxHeartbeats",
+                                          "synthInstance.maxSize",
+                                          "exponentiation.threshold"};
 constexpr absl::string_view kOptionFamilies[] = {"linter."};
 
-constexpr absl::string_view kAttributes[] = {
-    "simp",   "ext",    "instance", "reducible", "irreducible", "semireducible", "inline",
-    "aesop",  "simps",  "refl",     "symm",      "trans",       "congr",         "gcongr",
-    "mono",   "norm_cast", "push_cast", "class", "to_additive", "nolint",        "default_instance"};
+constexpr absl::string_view kAttributes[] = {"simp",        "ext",         "instance",
+                                             "reducible",   "irreducible", "semireducible",
+                                             "inline",      "aesop",       "simps",
+                                             "refl",        "symm",        "trans",
+                                             "congr",       "gcongr",      "mono",
+                                             "norm_cast",   "push_cast",   "class",
+                                             "to_additive", "nolint",      "default_instance"};
 
 template <typename List>
 bool Has(const List& list, absl::string_view word) {
@@ -112,8 +160,8 @@ class Checker {
     return Is(i, TokenKind::kSymbol) && tokens_[i].text == text;
   }
   absl::Status Refuse(size_t i, absl::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "line ", LineOf(code_, tokens_[i].text.data()), ": ", what, " is not allowed in a proof"));
+    return absl::InvalidArgumentError(absl::StrCat("line ", LineOf(code_, tokens_[i].text.data()),
+                                                   ": ", what, " is not allowed in a proof"));
   }
 
   absl::Status CheckWord(size_t i) const {

@@ -79,11 +79,11 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const ProcessOptions& op
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                            POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   auto process = std::unique_ptr<Process>(new Process);
-  const int error = posix_spawn(&process->pid_, argv[0].c_str(), &actions, &attributes,
-                                args.data(), env.data());
+  const int error =
+      posix_spawn(&process->pid_, argv[0].c_str(), &actions, &attributes, args.data(), env.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
@@ -107,7 +107,8 @@ absl::StatusOr<std::string> Process::Exchange(absl::string_view* input, TimePoin
                      {errors_.get(), POLLIN, 0},  // -1 once it is closed: ignored
                      {input->empty() ? -1 : input_.get(), POLLOUT, 0}};
     const int ready = poll(fds, 3, Milliseconds(deadline));
-    if (ready < 0 && errno != EINTR) return ErrnoStatus(errno, "cannot wait for", "a child process");
+    if (ready < 0 && errno != EINTR)
+      return ErrnoStatus(errno, "cannot wait for", "a child process");
     if (ready == 0)
       return absl::DeadlineExceededError(input->empty() ? "no reply in time"
                                                         : "the command was not read in time");
@@ -150,15 +151,16 @@ void Process::Reap() {
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = 0;
-  ending_ = WIFSIGNALED(status) ? absl::StrCat("signal ", WTERMSIG(status), " (",
-                                               strsignal(WTERMSIG(status)), ")")
-                                : absl::StrCat("exit code ", WEXITSTATUS(status));
+  ending_ = WIFSIGNALED(status)
+                ? absl::StrCat("signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")")
+                : absl::StrCat("exit code ", WEXITSTATUS(status));
   if (errors_.valid()) ReadComplaints();
 }
 
 bool Process::Running() {
   siginfo_t info{};
-  if (pid_ != 0 && waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+  if (pid_ != 0 &&
+      waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
       info.si_pid == pid_)
     Reap();
   return pid_ != 0;

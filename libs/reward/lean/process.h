@@ -18,10 +18,11 @@
 namespace hone::lean {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;         // argv[0] is a path, or a name that PATH has
-  std::string directory;                 // where it runs; empty: where we do
-  std::vector<std::string> environment;  // "NAME=value"; nothing of ours is passed on but what is here
-  int64_t memory_bytes = 0;              // of address space (RLIMIT_AS), for each of its processes; 0: ours
+  std::vector<std::string> argv;  // argv[0] is a path, or a name that PATH has
+  std::string directory;          // where it runs; empty: where we do
+  std::vector<std::string>
+      environment;           // "NAME=value"; nothing of ours is passed on but what is here
+  int64_t memory_bytes = 0;  // of address space (RLIMIT_AS), for each of its processes; 0: ours
 };
 
 // The child leads a process group of its own, which the destructor kills and waits for. Used by one

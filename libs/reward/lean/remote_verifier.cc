@@ -36,8 +36,8 @@ class RemoteVerifier final : public LeanVerifier {
     const std::string& header = proof.statement.header;
     double seconds = std::chrono::duration<double>(options_.proof_timeout).count();
     if (deadline != kNoDeadline)
-      seconds = std::min(seconds, std::chrono::duration<double>(
-                                      deadline - SystemClock::Get().Now()).count());
+      seconds = std::min(
+          seconds, std::chrono::duration<double>(deadline - SystemClock::Get().Now()).count());
     const json request{
         {"codes", {{{"custom_id", mark}, {"proof", absl::StrCat(header, "\n", program.text)}}}},
         {"timeout", std::max(1.0, std::ceil(seconds))}};

@@ -33,13 +33,14 @@ absl::Status Repl::Died() {
   const bool itself = process_->End(std::chrono::seconds(1));  // it may still be on its way out
   const std::string& complaints = process_->complaints();
   const std::string lower = absl::AsciiStrToLower(complaints);
-  const std::string what = absl::StrCat("the REPL ended: ", process_->ending(),
-                                        complaints.empty() ? "" : ": ",
-                                        complaints.empty() ? "" : Quoted(complaints));
+  const std::string what =
+      absl::StrCat("the REPL ended: ", process_->ending(), complaints.empty() ? "" : ": ",
+                   complaints.empty() ? "" : Quoted(complaints));
   for (const char* sign : {"out of memory", "bad_alloc", "cannot allocate memory"})
     if (absl::StrContains(lower, sign)) return absl::ResourceExhaustedError(what);
   // Nobody but the kernel, short of memory, kills it with this.
-  if (itself && absl::StartsWith(process_->ending(), "signal 9 ")) return absl::ResourceExhaustedError(what);
+  if (itself && absl::StartsWith(process_->ending(), "signal 9 "))
+    return absl::ResourceExhaustedError(what);
   return absl::AbortedError(what);
 }
 
@@ -163,8 +164,8 @@ absl::StatusOr<ReplPool::Lease> ReplPool::Acquire(const std::string& header, Tim
       return chosen.has_value();
     });
     if (!chosen.has_value())
-      return absl::UnavailableError(absl::StrCat("none of ", options_.processes,
-                                                 " REPLs was free in time"));
+      return absl::UnavailableError(
+          absl::StrCat("none of ", options_.processes, " REPLs was free in time"));
     Slot& slot = slots_[*chosen];
     slot.busy = true;
     reuse = slot.repl != nullptr && slot.header == header && slot.repl->Alive();

@@ -83,7 +83,7 @@ class ReplPool {
     Lease& operator=(Lease&&) = delete;
     ~Lease();
     Repl& repl() { return *pool_->slots_[slot_].repl; }
-    int64_t env() const { return pool_->slots_[slot_].env; }  // after the header
+    int64_t env() const { return pool_->slots_[slot_].env; }     // after the header
     bool used() const { return pool_->slots_[slot_].uses > 1; }  // by somebody before
     // Not to be used again.
     void Discard() { pool_->slots_[slot_].uses = pool_->options_.max_uses; }

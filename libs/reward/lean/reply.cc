@@ -33,7 +33,8 @@ class Fields {
   }
   void Fail(const char* name, absl::string_view expected) {
     if (status_.ok())
-      status_ = absl::InvalidArgumentError(absl::StrCat(where_, ".", name, ": expected ", expected));
+      status_ =
+          absl::InvalidArgumentError(absl::StrCat(where_, ".", name, ": expected ", expected));
   }
   int64_t Integer(const char* name, const json& value) {
     if (value.is_number_unsigned() && value.get<uint64_t>() <= uint64_t{1} << 53)
@@ -100,8 +101,10 @@ absl::StatusOr<Reply> ReadReply(const json& object, const std::string& where) {
     reply.sorries = static_cast<int64_t>(sorries->size());
   }
   if (const json* time = fields.Find("time")) {
-    if (!time->is_number()) fields.Fail("time", "a number");
-    else reply.seconds = time->get<double>();
+    if (!time->is_number())
+      fields.Fail("time", "a number");
+    else
+      reply.seconds = time->get<double>();
   }
   if (const json* messages = fields.Find("messages")) {
     if (!messages->is_array() || messages->size() > kMaxMessages) {

@@ -34,8 +34,8 @@ class FrameReader {
 
  private:
   const int64_t limit_;
-  std::string frame_;       // whole lines, then the line in progress
-  size_t line_start_ = 0;   // of the line in progress, in frame_
+  std::string frame_;      // whole lines, then the line in progress
+  size_t line_start_ = 0;  // of the line in progress, in frame_
   bool overflow_ = false;
   std::deque<std::string> frames_;
 };
@@ -57,8 +57,8 @@ struct Reply {
   double seconds = 0;  // remote verifiers say how long they took
 };
 
-// INVALID_ARGUMENT for anything but one JSON object whose known fields have the right types, at most
-// 100,000 messages. `what` names the peer in errors.
+// INVALID_ARGUMENT for anything but one JSON object whose known fields have the right types, at
+// most 100,000 messages. `what` names the peer in errors.
 absl::StatusOr<Reply> ParseReply(absl::string_view frame, absl::string_view what);
 
 // One result of a Kimina Lean server's /verify.
@@ -68,8 +68,8 @@ struct RemoteResult {
   std::optional<Reply> reply;
 };
 
-// {"results": [{"custom_id", "error", "response"}]}. INVALID_ARGUMENT as above, or when a result has
-// both an error and a reply, or neither.
+// {"results": [{"custom_id", "error", "response"}]}. INVALID_ARGUMENT as above, or when a result
+// has both an error and a reply, or neither.
 absl::StatusOr<std::vector<RemoteResult>> ParseRemoteResults(absl::string_view body,
                                                              absl::string_view what);
 

@@ -34,7 +34,8 @@ class LeanScorer final : public Scorer {
   v1::ScorePart Score(const v1::ScoreItem& item, TimePoint deadline) const override {
     const std::optional<absl::string_view> formal = Text(item.prompt(), "formal_statement");
     if (!formal.has_value())
-      return Unscored(v1::OUTCOME_BAD_REFERENCE, "prompt.metadata has no text \"formal_statement\"");
+      return Unscored(v1::OUTCOME_BAD_REFERENCE,
+                      "prompt.metadata has no text \"formal_statement\"");
     const absl::StatusOr<lean::Statement> statement =
         lean::Statement::Parse(Text(item.prompt(), "header").value_or(header_), *formal);
     if (!statement.ok())
@@ -91,15 +92,14 @@ std::optional<absl::string_view> LeanCode(absl::string_view text) {
 }  // namespace lean
 
 absl::Status RegisterLeanScorers(Registry& registry, LeanVerifier* verifier) {
-  return registry.Register(
-      {"lean", "a proof of the formal statement that Lean 4 accepts", "1"},
-      [verifier](Options& options) -> absl::StatusOr<std::unique_ptr<Scorer>> {
-        std::string header = options.String("header", "");
-        if (verifier == nullptr)
-          return absl::FailedPreconditionError(
-              "scorer lean: this process was started without a Lean verifier");
-        return std::make_unique<LeanScorer>(verifier, std::move(header));
-      });
+  return registry.Register({"lean", "a proof of the formal statement that Lean 4 accepts", "1"},
+                           [verifier](Options& options) -> absl::StatusOr<std::unique_ptr<Scorer>> {
+                             std::string header = options.String("header", "");
+                             if (verifier == nullptr)
+                               return absl::FailedPreconditionError(
+                                   "scorer lean: this process was started without a Lean verifier");
+                             return std::make_unique<LeanScorer>(verifier, std::move(header));
+                           });
 }
 
 }  // namespace hone

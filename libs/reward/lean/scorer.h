@@ -11,11 +11,11 @@ namespace hone {
 
 // Adds scorer `lean`: 1 when the completion proves prompt.metadata.formal_statement under
 // prompt.metadata.header, else 0. What follows the thoughts is read: the last ```lean block of it,
-// or all of it where there is none; it holds the statement again and its proof, or only what follows
-// the statement. UNPARSED: thoughts or a block that do not end. BUDGET: more than 256 KiB of Lean.
-// BAD_REFERENCE: no usable statement. See LeanVerifier for the others. Option: `header`, for prompts
-// without one. `verifier` outlives the registry and its scorers; null: the scorer is known and
-// cannot be used (FAILED_PRECONDITION).
+// or all of it where there is none; it holds the statement again and its proof, or only what
+// follows the statement. UNPARSED: thoughts or a block that do not end. BUDGET: more than 256 KiB
+// of Lean. BAD_REFERENCE: no usable statement. See LeanVerifier for the others. Option: `header`,
+// for prompts without one. `verifier` outlives the registry and its scorers; null: the scorer is
+// known and cannot be used (FAILED_PRECONDITION).
 absl::Status RegisterLeanScorers(Registry& registry, LeanVerifier* verifier);
 
 namespace lean {

@@ -162,10 +162,9 @@ absl::StatusOr<Statement> Statement::Parse(absl::string_view header,
   const char* const colon = tokens[parts->colon].text.data();
   const bool assigned = parts->assignment < tokens.size();
   const char* const type_end = assigned ? tokens[parts->assignment].text.data() : end;
-  statement.binders = std::string(absl::StripAsciiWhitespace(
-      Between(*code, EndOf(tokens[parts->name_end - 1]), colon)));
-  statement.type =
-      std::string(absl::StripAsciiWhitespace(Between(*code, colon + 1, type_end)));
+  statement.binders = std::string(
+      absl::StripAsciiWhitespace(Between(*code, EndOf(tokens[parts->name_end - 1]), colon)));
+  statement.type = std::string(absl::StripAsciiWhitespace(Between(*code, colon + 1, type_end)));
   if (statement.type.empty())
     return absl::InvalidArgumentError("formal_statement: expected a type after the colon");
   for (size_t i = parts->assignment + 2; assigned && i < tokens.size(); ++i) {
@@ -212,9 +211,8 @@ absl::StatusOr<Proof> Proof::Make(const Statement& statement, absl::string_view 
   const Tokens tokens = Tokenize(code);
   HONE_RETURN_IF_ERROR(CheckPolicy(code, tokens));
 
-  const std::string declaration =
-      absl::StrCat(statement.keyword, " ", statement.name, " ", statement.binders, " : ",
-                   statement.type);
+  const std::string declaration = absl::StrCat(statement.keyword, " ", statement.name, " ",
+                                               statement.binders, " : ", statement.type);
   std::optional<size_t> found;
   bool others = false;
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -228,8 +226,7 @@ absl::StatusOr<Proof> Proof::Make(const Statement& statement, absl::string_view 
   proof.statement = statement;
   if (!found.has_value()) {
     if (others)
-      return absl::InvalidArgumentError(
-          absl::StrCat("no declaration of ", Quoted(statement.name)));
+      return absl::InvalidArgumentError(absl::StrCat("no declaration of ", Quoted(statement.name)));
     absl::string_view rest = absl::StripAsciiWhitespace(code);
     if (rest.empty()) return absl::InvalidArgumentError("no proof");
     size_t next = 0;
@@ -252,25 +249,25 @@ absl::StatusOr<Proof> Proof::Make(const Statement& statement, absl::string_view 
   if (!IsAssignment(tokens, assignment))
     return absl::InvalidArgumentError(
         absl::StrCat("the statement of ", statement.name, " was changed: it goes on"));
-  proof.code = absl::StrCat(Between(code, code.data(), tokens[*found].text.data()), declaration,
-                            " :=", Between(code, EndOf(tokens[assignment + 1]),
-                                           code.data() + code.size()));
+  proof.code =
+      absl::StrCat(Between(code, code.data(), tokens[*found].text.data()), declaration,
+                   " :=", Between(code, EndOf(tokens[assignment + 1]), code.data() + code.size()));
   return proof;
 }
 
 Program Proof::WithMark(absl::string_view mark) const {
   Program program;
   program.mark = std::string(mark);
-  program.proposition = absl::StrCat("hone_statement_", mark);
-  program.check = absl::StrCat("hone_check_", mark);
+  program.proposition = absl::StrCat("honeStatement_", mark);
+  program.check = absl::StrCat("honeCheck_", mark);
   const bool theorem = statement.keyword == "theorem";
   // The last line of ours ends what went before, so that whatever is wrong with the statement is
   // found on a line of ours.
-  program.text = absl::StrCat(
-      statement.context, "\n", statement.prefix, statement.prefix.empty() ? "" : "\n",
-      "def _root_.", program.proposition, theorem ? " : Prop" : "", " :=\n  ",
-      statement.binders.empty() ? "" : absl::StrCat("∀ ", statement.binders, ", "), statement.type,
-      "\ntheorem _root_.hone_begin_", mark, " : True := True.intro\n");
+  program.text =
+      absl::StrCat(statement.context, "\n", statement.prefix, statement.prefix.empty() ? "" : "\n",
+                   "def _root_.", program.proposition, theorem ? " : Prop" : "", " :=\n  ",
+                   statement.binders.empty() ? "" : absl::StrCat("∀ ", statement.binders, ", "),
+                   statement.type, "\ntheorem _root_.honeBegin_", mark, " : True := True.intro\n");
   program.last_ours = std::count(program.text.begin(), program.text.end(), '\n');
   absl::StrAppend(&program.text, code, "\n\n", theorem ? "theorem" : "noncomputable def",
                   " _root_.", program.check, " : _root_.", program.proposition, " := @",
@@ -317,8 +314,7 @@ v1::ScorePart Judge(const Program& program, const Reply& reply, int64_t lines_be
     for (const char* said :
          {"declaration uses 'sorry'", "declaration uses `sorry`", "declaration uses sorry"})
       if (absl::StrContains(m.data, said)) sorry = true;
-    if (m.severity == Message::Severity::kInfo &&
-        m.line == lines_before + program.axioms_line) {
+    if (m.severity == Message::Severity::kInfo && m.line == lines_before + program.axioms_line) {
       report = &m;
       ++reports;
     }
@@ -327,8 +323,8 @@ v1::ScorePart Judge(const Program& program, const Reply& reply, int64_t lines_be
     return Unscored(v1::OUTCOME_BAD_REFERENCE,
                     absl::StrCat("Lean refuses the statement: ", FirstLine(error->data, program)));
   if (error != nullptr)
-    return Scored(0, absl::StrCat("Lean, line ", error->line - ours, ": ",
-                                  FirstLine(error->data, program)));
+    return Scored(
+        0, absl::StrCat("Lean, line ", error->line - ours, ": ", FirstLine(error->data, program)));
   if (sorry) return Scored(0, "the proof uses sorry");
   if (reports != 1)
     return Unscored(v1::OUTCOME_VERIFIER_UNAVAILABLE,

@@ -27,7 +27,7 @@ struct Statement {
   std::string name;
   std::string binders;  // as written; may be empty
   std::string type;
-  bool by = false;      // its text ends in "by"
+  bool by = false;  // its text ends in "by"
 
   // INVALID_ARGUMENT, for people, when `formal_statement` is not
   //   [declarations] (theorem|lemma|def) NAME BINDERS : TYPE [:= [by] [sorry]]

@@ -47,7 +47,8 @@ struct RemoteOptions {
   bool second_check = true;  // before a yes is said the server is asked again, under another mark
 };
 
-// A Kimina Lean server (https://github.com/project-numina/kimina-lean-server), or what speaks like it.
+// A Kimina Lean server (https://github.com/project-numina/kimina-lean-server), or what speaks like
+// it.
 std::unique_ptr<LeanVerifier> MakeRemoteVerifier(std::unique_ptr<http::Endpoint> endpoint,
                                                  RemoteOptions options);
 

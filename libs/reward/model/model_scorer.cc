@@ -22,13 +22,14 @@ absl::StatusOr<Transform> Transform::Read(Options& options) {
   constexpr double kFar = 1e6;
   const std::string kind = options.Choice("transform", "none", {"none", "sigmoid", "linear"});
   Transform transform;
-  transform.kind = kind == "sigmoid" ? Kind::kSigmoid : kind == "linear" ? Kind::kLinear : Kind::kNone;
+  transform.kind = kind == "sigmoid"  ? Kind::kSigmoid
+                   : kind == "linear" ? Kind::kLinear
+                                      : Kind::kNone;
   transform.low = options.Number("low", 0, -kFar, kFar);
   transform.high = options.Number("high", 1, -kFar, kFar);
   if (!(transform.low < transform.high))
-    return absl::InvalidArgumentError(absl::StrCat("option \"low\" is ", transform.low,
-                                                   ", expected less than \"high\", ",
-                                                   transform.high));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "option \"low\" is ", transform.low, ", expected less than \"high\", ", transform.high));
   return transform;
 }
 

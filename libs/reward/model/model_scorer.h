@@ -47,8 +47,9 @@ class ModelScorer : public Scorer {
   const std::string& model() const { return backend_.model; }
   // POSTs `request`, with the model's name, and has `read` make a verdict of the object that comes
   // back: INVALID_ARGUMENT from it, and every other failure, is an outcome without a value.
-  v1::ScorePart Ask(absl::string_view path, nlohmann::json& request, TimePoint deadline,
-                    const std::function<absl::StatusOr<v1::ScorePart>(const nlohmann::json&)>& read) const;
+  v1::ScorePart Ask(
+      absl::string_view path, nlohmann::json& request, TimePoint deadline,
+      const std::function<absl::StatusOr<v1::ScorePart>(const nlohmann::json&)>& read) const;
 
  private:
   const Backends backends_;

@@ -61,8 +61,8 @@ class ProcessScorer final : public ModelScorer {
     const std::vector<std::string> steps = Steps(item.completion());
     if (steps.empty()) return Unparsed("the completion has no step");
     if (steps.size() > kMaxSteps)
-      return Unscored(v1::OUTCOME_BUDGET, absl::StrCat("the completion has more than ", kMaxSteps,
-                                                       " steps"));
+      return Unscored(v1::OUTCOME_BUDGET,
+                      absl::StrCat("the completion has more than ", kMaxSteps, " steps"));
     json request{{"prompt", item.prompt().text()}, {"steps", steps}};
     return Ask("", request, deadline, [&](const json& answer) -> absl::StatusOr<v1::ScorePart> {
       const auto scores = answer.find("scores");
@@ -75,8 +75,8 @@ class ProcessScorer final : public ModelScorer {
                               Value((*scores)[i], transform_, absl::StrCat("scores[", i, "]")));
         values.push_back(value);
       }
-      const size_t worst = static_cast<size_t>(
-          std::min_element(values.begin(), values.end()) - values.begin());
+      const size_t worst =
+          static_cast<size_t>(std::min_element(values.begin(), values.end()) - values.begin());
       return Scored(Aggregate(values),
                     absl::StrCat(aggregate_, " of ", values.size(), " steps; the lowest is step ",
                                  worst + 1, " with ", Number(values[worst])));

@@ -27,18 +27,19 @@ using Backends = std::shared_ptr<const ModelBackends>;
 // `reward_model`. POST {"prompt", "completion", "model"?} -> {"score": number}.
 absl::StatusOr<std::unique_ptr<Scorer>> MakeOutcome(const Backends& backends, Options& options);
 
-// `process_reward`. The completion is cut into steps at option `delimiter` ("\n\n"), blank ones left
-// out. POST {"prompt", "steps": [...], "model"?} -> {"scores": [...]}, one for each step. The value
-// is their `aggregate`: min (the default), mean, last or product. UNPARSED: no step. BUDGET: more
-// than 1,000.
+// `process_reward`. The completion is cut into steps at option `delimiter` ("\n\n"), blank ones
+// left out. POST {"prompt", "steps": [...], "model"?} -> {"scores": [...]}, one for each step. The
+// value is their `aggregate`: min (the default), mean, last or product. UNPARSED: no step. BUDGET:
+// more than 1,000.
 absl::StatusOr<std::unique_ptr<Scorer>> MakeProcess(const Backends& backends, Options& options);
 
-// `judge`. A chat model grades by `rubric` from 0 to `max_grade` (1 to 100; 1), which is the value 1.
-// It sees what follows the thoughts, or all of it where `thoughts` is set, and the reference answer
-// unless `reference` is false. What it is shown stands between marks that nobody can foresee, and
-// its grade counts only on the last line, after a word of this request: a completion can neither end
-// its own quotation nor spell the verdict. Anything but exactly one grade is VERIFIER_UNAVAILABLE.
-// UNPARSED: thoughts that do not end. BUDGET: more than 128 KiB to be shown.
+// `judge`. A chat model grades by `rubric` from 0 to `max_grade` (1 to 100; 1), which is the
+// value 1. It sees what follows the thoughts, or all of it where `thoughts` is set, and the
+// reference answer unless `reference` is false. What it is shown stands between marks that nobody
+// can foresee, and its grade counts only on the last line, after a word of this request: a
+// completion can neither end its own quotation nor spell the verdict. Anything but exactly one
+// grade is VERIFIER_UNAVAILABLE. UNPARSED: thoughts that do not end. BUDGET: more than 128 KiB to
+// be shown.
 absl::StatusOr<std::unique_ptr<Scorer>> MakeJudge(const Backends& backends, Options& options);
 
 // The grade on the last line of what a judge said: "VERDICT <word> <integer>", from 0 to

@@ -10,8 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/config/run_file.h"
+#include "libs/model/load.h"
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
+#include "services/cli/memory_report.h"
 
 namespace hone::cli {
 namespace {
@@ -22,7 +24,18 @@ struct Flags {
 };
 
 absl::StatusOr<int> Validate(Context& context, const Flags& flags) {
-  HONE_RETURN_IF_ERROR(LoadRunSpec(flags.file, flags.overrides).status());
+  HONE_ASSIGN_OR_RETURN(const v1::RunSpec spec, LoadRunSpec(flags.file, flags.overrides));
+  const absl::StatusOr<ModelConfig> model = LoadModelConfig(spec.model().path());
+  // The folder may be on the machines that will run it only; a broken one is an error.
+  if (!model.ok() && !absl::IsNotFound(model.status())) return model.status();
+  const v1::RunPlan plan = PlanOf(spec, model.ok() ? &*model : nullptr);
+  if (context.output.machine())
+    context.output.Message(plan);
+  else
+    PrintPlan(context.output, plan);
+  if (!model.ok())
+    context.output.Note(absl::StrCat("no figures for memory: ", spec.model().path(),
+                                     "/config.json is not on this machine"));
   context.output.Note(absl::StrCat(flags.file, ": a valid run file"));
   return kExitOk;
 }

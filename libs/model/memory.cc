@@ -1,0 +1,133 @@
+// What the passes of attention.cc, feed_forward.cc and transformer.cc allocate, in bytes per token.
+// tests/model/memory_test.cc compares it with what they take.
+
+#include "libs/model/memory.h"
+
+#include <algorithm>
+
+namespace hone {
+namespace {
+
+// Bytes per token of the arrays of one block's pass.
+struct Block {
+  double forward = 0;     // attention and feed-forward
+  double statistics = 0;  // what only training keeps
+  double backward = 0;    // freed at the block's end
+};
+
+Block BlockOf(const ModelConfig& c, bool sparse, DType dtype) {
+  const auto b = static_cast<double>(BytesOf(dtype));
+  const auto f32 = 4.0;
+  const auto d = static_cast<double>(c.hidden);
+  const auto heads = static_cast<double>(c.heads);
+  const auto kv = static_cast<double>(c.kv_width());
+  const double query = heads * static_cast<double>(c.query_dim());
+  const double attended = heads * static_cast<double>(c.value_dim());
+  const double output_in = heads * static_cast<double>(c.v_dim);
+  const bool bf16 = dtype != DType::kF32;
+  Block r;
+  // Attention.
+  double projected = 0;
+  if (c.attention == ModelConfig::Attention::kMla) {
+    const double q_full = heads * static_cast<double>(c.nope_dim + c.rope_dim);
+    const auto rank = static_cast<double>(c.q_lora_rank);
+    projected = (rank > 0 ? rank : q_full) + kv;
+    r.forward += b * (query + kv + output_in);
+    r.statistics += f32;
+    r.backward += b * attended;
+    if (rank > 0) {
+      r.forward += b * (rank + q_full);
+      r.statistics += f32;
+      r.backward += b * (rank + q_full);
+    }
+  } else {
+    projected = query + kv;
+    r.backward += f32;  // an index
+    if (c.qk_norm) {
+      r.forward += b * (query + kv) + f32;
+      r.statistics += f32 * static_cast<double>(c.heads + c.kv_heads);
+    }
+  }
+  r.forward += b * (d + projected + attended + d);  // the last: the stream after attention
+  r.statistics += f32 * (1 + heads);
+  r.backward += b * (output_in + query + projected + d) + f32 * kv + (bf16 ? b * kv : 0);
+  // Feed-forward.
+  r.forward += b * d;
+  r.statistics += f32;
+  r.backward += b * d;
+  const auto dense = static_cast<double>(sparse ? c.moe.shared_width : c.dense_width);
+  r.forward += b * 3 * dense;
+  r.backward += b * 3 * dense;
+  if (!sparse) return r;
+  const auto k = static_cast<double>(c.moe.experts_per_token);
+  const auto experts = static_cast<double>(c.moe.experts);
+  const double routed = k * (2 * d + 3 * static_cast<double>(c.moe.width));
+  r.forward += b * routed + f32 * (2 * experts + 4 * k);
+  r.backward += b * routed + f32 * (experts + k) + (bf16 ? b * experts : 0);
+  return r;
+}
+
+double Bytes(double elements, DType dtype) {
+  return elements * static_cast<double>(BytesOf(dtype));
+}
+
+double WeightBytes(const ModelConfig& c, DType dtype) {
+  double biases = 0;
+  if (c.moe.has_bias)
+    biases = 4.0 * static_cast<double>(c.moe.experts) *
+             static_cast<double>(std::count(c.sparse.begin(), c.sparse.end(), true));
+  return Bytes(c.ParameterCount(), dtype) + biases;
+}
+
+}  // namespace
+
+double CacheBytesPerToken(const ModelConfig& c, DType dtype) {
+  return Bytes(static_cast<double>(c.layers * c.kv_width()), dtype);
+}
+
+double ActivationBytesPerToken(const ModelConfig& c, DType dtype) {
+  const auto d = static_cast<double>(c.hidden);
+  double kept = 0, backward = 0;
+  for (const bool sparse : c.sparse) {
+    const Block block = BlockOf(c, sparse, dtype);
+    kept += block.forward + block.statistics + Bytes(d, dtype);  // and the stream behind it
+    backward = std::max(backward, block.backward);
+  }
+  // The embedding, the final norm, and the gradient that the head hands back.
+  return kept + backward + Bytes(2 * d, dtype) + 4 + 4 * d +
+         (dtype == DType::kF32 ? 0 : Bytes(d, dtype));
+}
+
+RolloutMemory MemoryOfRollout(const ModelConfig& c, const MemoryUse& use) {
+  RolloutMemory m;
+  m.weights = m.incoming_weights = WeightBytes(c, use.dtype);
+  m.cache = CacheBytesPerToken(c, use.dtype) * static_cast<double>(use.cache_tokens);
+  double block = 0;
+  for (const bool sparse : c.sparse) block = std::max(block, BlockOf(c, sparse, use.dtype).forward);
+  const auto d = static_cast<double>(c.hidden);
+  m.activations = (block + Bytes(2 * d, use.dtype)) * static_cast<double>(use.batch_tokens);
+  m.activations += (Bytes(d, use.dtype) + 4 * static_cast<double>(c.vocab)) *
+                   static_cast<double>(std::min(use.sequences, use.batch_tokens));
+  return m;
+}
+
+TrainingMemory MemoryOfTraining(const ModelConfig& c, const MemoryUse& use) {
+  TrainingMemory m;
+  const double trained = use.trained_parameters < 0 ? c.ParameterCount() : use.trained_parameters;
+  m.weights = m.snapshot = WeightBytes(c, use.dtype);
+  m.gradients = 4 * trained;
+  m.moments = 8 * trained;
+  m.masters = use.dtype == DType::kF32 ? 0 : 4 * trained;
+  m.reference = use.reference ? m.weights : 0;
+  m.activations =
+      ActivationBytesPerToken(c, use.dtype) * static_cast<double>(use.micro_batch_tokens);
+  const auto scored = static_cast<double>(use.scored_tokens);
+  m.activations += scored * (Bytes(2.0 * static_cast<double>(c.hidden), use.dtype) + 5 * 4);
+  const auto vocab = static_cast<double>(c.vocab);
+  const double rows =
+      std::min(scored, std::max(1.0, static_cast<double>(use.head_chunk_bytes) / (4 * vocab)));
+  m.head = rows * vocab * (use.dtype == DType::kF32 ? 4 : 4 + 2);
+  return m;
+}
+
+}  // namespace hone

@@ -1,0 +1,112 @@
+// Every run file of deploy/examples that trains a published model, with a tiny random model of the
+// same architecture in its place: prompts made by the script beside it, generation, rewards,
+// training, evaluation, checkpoint.
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "libs/config/run_file.h"
+#include "libs/loop/learner_loop.h"
+#include "libs/loop/rollout_loop.h"
+#include "tests/testing/in_process_cluster.h"
+#include "tests/testing/tiny_model.h"
+
+namespace hone::testing {
+namespace {
+
+const std::string kExamples = HONE_EXAMPLES_DIR;
+
+// GSM8K's form. Returns what gsm8k.py makes of it.
+std::string Prompts(const std::string& dir, const std::string& kind) {
+  std::ofstream out(dir + "/problems.jsonl");
+  for (int i = 2; i < 8; ++i)
+    out << nlohmann::json{{"question", "How many are " + std::to_string(i) + " and 3?"},
+                          {"answer", "Count on.\n#### " + std::to_string(i + 3)}}
+               .dump()
+        << "\n";
+  out.close();
+  const std::string command = "python3 -B " + kExamples + "/gsm8k.py --template " + kind + " " +
+                              dir + "/problems.jsonl > " + dir + "/prompts.jsonl";
+  REQUIRE(std::system(command.c_str()) == 0);
+  std::ifstream in(dir + "/prompts.jsonl", std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST_CASE("the run files of deploy/examples run from prompts to a checkpoint", "[integration]") {
+  for (const ExampleModel& example : ExampleModels()) {
+    INFO(example.run);
+    TempDir dir;
+    nlohmann::json config = example.config;
+    config.update(example.small);
+    WriteTinyModel(dir.path() + "/model", config);
+    const std::string prompts = Prompts(dir.path(), example.prompts);
+
+    const auto spec = LoadRunSpec(
+        kExamples + "/" + example.run + ".yaml",
+        {"model.path=" + dir.path() + "/model", "model.precision=f32", "model.max_context=1024",
+         "checkpoint.path=" + dir.path() + "/out", "checkpoint.every_steps=1",
+         "stages.0.grpo.steps=2", "stages.0.grpo.prompts_per_step=3", "stages.0.grpo.group_size=4",
+         "stages.0.grpo.updates_per_step=1",  // parity of every token
+         "stages.0.grpo.drop_zero_variance=false", "stages.0.grpo.sampling.max_new_tokens=24",
+         "evaluations.0.max_prompts=2", "evaluations.0.every_steps=1",
+         "evaluations.0.sampling.max_new_tokens=16"});
+    REQUIRE_OK(spec);
+    auto buffer = Buffer::Open({.path = dir.path() + "/coordinator", .fsync = false});
+    REQUIRE_OK(buffer);
+    for (const std::string& set :
+         {spec->stages(0).grpo().prompt_set(), spec->evaluations(0).prompt_set()}) {
+      REQUIRE_OK((*buffer)->CreatePromptSet(set));
+      REQUIRE_OK((*buffer)->AppendPrompts(set, 0, prompts));
+      v1::SealPromptSetRequest seal;
+      seal.set_id(set);
+      REQUIRE_OK((*buffer)->SealPromptSet(seal));
+    }
+    v1::CreateRunRequest create;
+    create.set_run_id("example");
+    *create.mutable_spec() = *spec;
+    REQUIRE_OK((*buffer)->CreateRun(create));
+
+    LocalCoordinator coordinator(**buffer);
+    LocalVerdicts verdicts;
+    LocalWeights weights;
+    LocalWeights::Source source(weights);
+    RolloutLoop rollout({.worker_id = "rollout", .incarnation = 1, .cache_tokens = 16384},
+                        coordinator, verdicts, coordinator, source, nullptr);
+    std::thread worker([&] { CHECK_OK(rollout.Run()); });
+    LearnerLoop learner(
+        {.learner_id = "learner", .incarnation = 1, .weights_address = "here", .once = true},
+        coordinator, weights, nullptr);
+    (void)learner.Run();  // the run's state tells how it went
+    coordinator.Stop();
+    rollout.Stop(/*drain=*/false);
+    worker.join();
+
+    const v1::Run run = *(*buffer)->GetRun("example");
+    INFO(run.message());
+    REQUIRE(run.state() == v1::RUN_STATE_SUCCEEDED);
+    CHECK(run.step() == 2);
+    v1::ListStepMetricsRequest list;
+    list.set_run_id("example");
+    list.set_page_size(10);
+    const auto steps = (*buffer)->ListStepMetrics(list);
+    REQUIRE_OK(steps);
+    REQUIRE(steps->steps_size() == 2);
+    for (const v1::StepMetrics& step : steps->steps()) {
+      CHECK(step.values().at("completions") == 12);
+      CHECK(step.values().at("logprob_abs_diff_max") == 0);
+      CHECK(step.values().at("unscored_fraction") == 0);
+    }
+    // What comes out is a model again.
+    const std::string folder = run.checkpoint_path() + "/hf";
+    const auto trained = LoadModelConfig(folder);
+    REQUIRE_OK(trained);
+    const ParameterLayout layout(*trained);
+    Weights loaded(layout, DType::kF32);
+    REQUIRE_OK(LoadWeights(*HfReader::Open(folder), *trained, layout, loaded));
+    CHECK(std::filesystem::exists(folder + "/tokenizer.json"));
+  }
+}
+
+}  // namespace
+}  // namespace hone::testing
