@@ -105,7 +105,7 @@ std::optional<v1::ScorePart> RewardFunction::Withheld(size_t i, const v1::ScoreI
         "not asked: the prompt has an answer or tests to check by, and a model alone may "
         "not decide; put a scorer that checks first, or set option allow_sole_judge");
   const v1::ScorePart& primary = so_far.parts(0);
-  if (!HasValue(primary.outcome()))
+  if (!HasValue(primary))
     return Unscored(primary.outcome(), "not asked: the first scorer has no verdict");
   if (primary.value() > 0) return std::nullopt;
   return Scored(0, "not asked: the first scorer gives 0");
