@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -8,6 +9,10 @@
 #include "libs/loop/training_checkpoint.h"
 
 namespace hone {
+
+inline double Seconds(Duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 // The run that a learner works on.
 struct LearnerLoop::Session {
