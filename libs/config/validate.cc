@@ -71,8 +71,8 @@ class Validator {
   void Stage(const v1::StageSpec& stage, const std::string& at);
   void Sft(const v1::SftStage& s, const std::string& at);
   void Pretrain(const v1::PretrainStage& s, const std::string& at);
-  template <typename Stage>
-  void Supervised(const Stage& s, const std::string& at);
+  template <typename Spec>
+  void Supervised(const Spec& s, const std::string& at);
   void Grpo(const v1::GrpoStage& g, const std::string& at);
   void Optimizer(const v1::OptimizerSpec& o, int64_t steps, const std::string& at);
   void Moe(const v1::MoeSpec& m, const std::string& at);
@@ -188,8 +188,8 @@ void Validator::Stage(const v1::StageSpec& stage, const std::string& at) {
   Add(at, "no kind (expected one of pretrain, sft, grpo)");
 }
 
-template <typename Stage>
-void Validator::Supervised(const Stage& s, const std::string& at) {
+template <typename Spec>
+void Validator::Supervised(const Spec& s, const std::string& at) {
   Id(s.prompt_set(), at, "prompt_set");
   Positive(s.steps(), at, "steps");
   Positive(s.batch_size(), at, "batch_size");
