@@ -4,6 +4,7 @@
 #include "libs/base/log.h"
 #include "libs/base/periodic.h"
 #include "libs/loop/assignment.h"
+#include "libs/loop/score_item.h"
 
 namespace hone {
 
@@ -85,12 +86,9 @@ void RolloutLoop::Finished(Assignment& a, const GroupRequest& request, v1::Compl
   const bool aborted = completion.finish_reason() == v1::FINISH_REASON_ABORT;
   group->aborted |= aborted;
   v1::ScoreItem item;
-  *item.mutable_prompt() = group->prompt;
-  item.set_completion(completion.text());
-  item.set_finish_reason(completion.finish_reason());
-  item.set_completion_tokens(completion.token_ids_size());
   {
     MutexLock lock(group->mu);
+    item = MakeScoreItem(group->prompt, group->commit.group().prompt_text(), completion);
     *group->commit.mutable_group()->mutable_completions(index) = std::move(completion);
   }
   if (--group->unfinished == 0) {

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "services/cli/scoring.h"
@@ -33,8 +34,7 @@ absl::StatusOr<v1::FinishReason> ReadFinishReason(const Value& value) {
       {"stop_token", v1::FINISH_REASON_STOP_TOKEN}, {"stop_string", v1::FINISH_REASON_STOP_STRING},
       {"length", v1::FINISH_REASON_LENGTH},         {"abort", v1::FINISH_REASON_ABORT}};
   const std::string text = absl::AsciiStrToLower(value.string_value());
-  constexpr absl::string_view kPrefix = "finish_reason_";
-  const auto it = names->find(text.rfind(kPrefix, 0) == 0 ? text.substr(kPrefix.size()) : text);
+  const auto it = names->find(std::string(absl::StripPrefix(text, "finish_reason_")));
   if (it != names->end()) return it->second;
   return absl::InvalidArgumentError(absl::StrCat("finish reason ", Quoted(value.ShortDebugString()),
                                                  ", expected stop, stop_string, length or abort"));

@@ -55,5 +55,47 @@ TEST_CASE("the run's reward may be missing when each set has its own", "[config]
   CHECK(Validate(spec).empty());
 }
 
+// Each row breaks one rule and gives the only violation that must follow.
+struct Rule {
+  std::vector<std::string> overrides;
+  std::string path;
+  std::string message;
+};
+
+const Rule kRules[] = {
+    {{"reward.timeout_seconds=-1"}, "reward.timeout_seconds", "-1 (expected 0 to 86400)"},
+    {{"reward.scorers.0.timeout_seconds=1e6"},
+     "reward.scorers[0].timeout_seconds",
+     "1e+06 (expected 0 to 86400)"},
+    {{"prompt_set_rewards.1={prompt_set: smus, reward: {scorers: [{name: math}]}}"},
+     "prompt_set_rewards[1].prompt_set",
+     "\"smus\"; did you mean \"sums\"? (expected a prompt set of a grpo stage or an evaluation: "
+     "sums, words)"},
+    {{"prompt_set_rewards.1={prompt_set: words, reward: {scorers: [{name: math}]}}"},
+     "prompt_set_rewards[1].prompt_set",
+     "\"words\" has a reward already (expected one for each set)"},
+    {{"prompt_set_rewards.0.reward.scorers=[]"},
+     "prompt_set_rewards[0].reward.scorers",
+     "empty (expected a scorer)"},
+    {{"prompt_set_rewards.0.reward.scorers.0.name="},
+     "prompt_set_rewards[0].reward.scorers[0].name",
+     "missing (expected the name of a scorer)"},
+    {{"reward.scorers=[]"},
+     "reward.scorers",  // the stage's set has none of its own
+     "empty (expected a scorer, as there is a grpo stage or an evaluation)"},
+};
+
+TEST_CASE("each rule of rewards is a violation with its place", "[config]") {
+  for (const Rule& rule : kRules) {
+    INFO(rule.path);
+    v1::RunSpec spec = Good();
+    REQUIRE_OK(ApplyOverrides(rule.overrides, &spec));
+    const std::vector<FieldViolation> violations = ValidateRewards(spec);
+    REQUIRE(violations.size() == 1);
+    CHECK(violations[0].path == rule.path);
+    CHECK(violations[0].message == rule.message);
+  }
+}
+
 }  // namespace
 }  // namespace hone

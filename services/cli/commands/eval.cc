@@ -17,6 +17,7 @@
 #include "libs/config/validate.h"
 #include "libs/engine/engine.h"
 #include "libs/loop/model_folder.h"
+#include "libs/loop/score_item.h"
 #include "libs/train/pass_at_k.h"
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
@@ -79,12 +80,8 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
   options.vocab = folder.vocab;
   Engine engine(transformer, folder.tokenizer.get(), options,
                 [&](const GroupRequest& request, v1::Completion completion) {
-                  v1::ScoreItem item;
-                  *item.mutable_prompt() = prompts[request.id].prompt;
-                  item.set_completion(completion.text());
-                  item.set_finish_reason(completion.finish_reason());
-                  item.set_completion_tokens(completion.token_ids_size());
-                  *completion.mutable_verdict() = reward.Score(item);
+                  *completion.mutable_verdict() = reward.Score(MakeScoreItem(
+                      prompts[request.id].prompt, groups[request.id].prompt_text(), completion));
                   *groups[request.id].add_completions() = std::move(completion);
                   ++done;
                 });

@@ -49,7 +49,7 @@ class Collector {
     MutexLock lock(mu_);
     ++open_;
     return [this, i](v1::Verdict verdict) {
-      MutexLock lock(mu_);
+      MutexLock ending(mu_);
       verdicts_[i] = std::move(verdict);
       --open_;
       ++done_;
