@@ -144,12 +144,19 @@ class Checker {
   absl::StatusOr<Found> Generation() {
     if (!options_.generate) return Found{"not asked for", true};
     HONE_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt, Prompt());
-    const auto length = static_cast<int64_t>(prompt.size()) + options_.new_tokens;
-    const Transformer transformer(*config_, std::min(config_->max_positions, length));
+    const auto length = static_cast<int64_t>(prompt.size());
+    // Scoring asks for room behind what it scores.
+    const int64_t context = std::min(config_->max_positions, length + options_.new_tokens + 1);
+    const int64_t new_tokens = context - length - 1;
+    if (new_tokens < 1)
+      return absl::InvalidArgumentError(
+          absl::StrCat("the prompt has ", length, " tokens, the context only ", context));
+    const Transformer transformer(*config_, context);
     v1::Completion completion;
     Engine::Options engine_options{.threads = options_.threads,
                                    .max_sequences = 1,
-                                   .cache_tokens = 2 * length,
+                                   // Prompt and completion begin blocks of their own.
+                                   .cache_tokens = 2 * (context + BlockAllocator::kBlock),
                                    .dtype = options_.dtype};
     if (tokenizer_ != nullptr)
       engine_options.vocab = std::min<int64_t>(config_->vocab, tokenizer_->vocab_size());
@@ -159,7 +166,7 @@ class Checker {
     GroupRequest request{.id = 1, .prompt = prompt};
     request.sampling.set_greedy(true);
     request.sampling.set_temperature(1);
-    request.sampling.set_max_new_tokens(options_.new_tokens);
+    request.sampling.set_max_new_tokens(static_cast<int32_t>(new_tokens));
     HONE_RETURN_IF_ERROR(engine.Submit(request));
     while (engine.Step()) {
     }

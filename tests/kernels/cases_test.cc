@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/cpu.h"
 #include "tests/kernels/cases/attention.h"
+#include "tests/kernels/cases/bias.h"
 #include "tests/kernels/cases/gemm.h"
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
@@ -136,6 +137,7 @@ TEST_CASE("grouped_gemm is right, batch-invariant and the same on any threads", 
 }
 TEST_CASE("row kernels are right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(RowCases());
+  CheckAll(BiasCases());
 }
 TEST_CASE("attention is right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(AttentionCases());
@@ -155,8 +157,8 @@ TEST_CASE("CUDA agrees with the CPU in every op that its table has", "[kernels][
     WARN("SKIPPED: no CUDA device");
     return;
   }
-  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), AttentionCases(),
-                            MoeCases(), HeadCases(), OptimizerCases()})
+  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), BiasCases(),
+                            AttentionCases(), MoeCases(), HeadCases(), OptimizerCases()})
     for (const Case& c : cases) CheckOnCuda(c);
 }
 

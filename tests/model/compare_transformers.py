@@ -23,6 +23,7 @@ LOGPROB_LIMIT, GRADIENT_LIMIT, BF16_LIMIT = 2e-5, 1e-4, 0.1
 try:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import torch
     import transformers
     from safetensors.torch import load_file
@@ -155,6 +156,7 @@ def main():
     program, root = sys.argv[1:]
     print(f"transformers {transformers.__version__}, torch {torch.__version__}")
     torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
     report = Report()
     for name in sorted(os.listdir(root)):
         if os.path.exists(os.path.join(root, name, "golden.safetensors")):

@@ -57,7 +57,7 @@ TEST_CASE("predicted activations are what a training pass takes", "[model]") {
       const Batch batch = OneSequence(kTokens);
       Arena arena;
       SavedForward saved;
-      const Matrix hidden = model.Forward(on, arena, weights, batch, saved);
+      model.Forward(on, arena, weights, batch, saved);
       Matrix dhidden = arena.NewMatrix(kTokens, config.hidden, DType::kF32);
       if (dtype == DType::kBF16) dhidden = arena.NewMatrix(kTokens, config.hidden, dtype);
       std::memset(dhidden.data, 0, static_cast<size_t>(kTokens * config.hidden * BytesOf(dtype)));
