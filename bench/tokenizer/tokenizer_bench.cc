@@ -1,10 +1,14 @@
 // tokenizer_bench tokenizer.json text...: how fast text becomes ids and ids become text, on one
 // thread. Texts are encoded line by line, as prompts come, and as one piece of up to 4 MiB.
+// tokenizer_bench tokenizer.json --ids: the ids of texts from standard input, each ended by a zero
+// byte; one line for each. against_reference.py compares them with the reference's.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -30,7 +34,7 @@ double Speed(size_t bytes, const std::function<void()>& work) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: tokenizer_bench tokenizer.json text...\n");
+    std::fprintf(stderr, "usage: tokenizer_bench tokenizer.json text... | --ids\n");
     return 2;
   }
   std::unique_ptr<hone::Tokenizer> tokenizer;
@@ -42,6 +46,14 @@ int main(int argc, char** argv) {
     }
     tokenizer = *std::move(loaded);
   });
+  if (std::string(argv[2]) == "--ids") {
+    for (std::string text; std::getline(std::cin, text, '\0');) {
+      for (const int32_t id : tokenizer->Encode(text, {.parse_special = true}).value())
+        std::printf("%d ", id);
+      std::printf("\n");
+    }
+    return 0;
+  }
   std::printf("%s: loaded in %.3f s\n", argv[1], load);
   for (int i = 2; i < argc; ++i) {
     std::ifstream file(argv[i], std::ios::binary);

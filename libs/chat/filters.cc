@@ -71,8 +71,8 @@ absl::StatusOr<Value> ToJson(const Value& v, const Args& a, Budget* budget) {
   HONE_ASSIGN_OR_RETURN(const int64_t indent, IntegerOr(a[0], 0));
   if (indent < 0 || indent > 16)
     return absl::InvalidArgumentError(absl::StrCat("indent=", indent, ", expected 1 to 16"));
-  for (const Value* v : {a[1], a[2], a[3]})
-    if (v != nullptr && v->Truth())
+  for (const Value* other : {a[1], a[2], a[3]})
+    if (other != nullptr && other->Truth())
       return absl::InvalidArgumentError("takes no argument but indent");
   HONE_ASSIGN_OR_RETURN(Text text, ToJsonText(v, static_cast<int>(indent), budget));
   return Value::String(std::move(text));

@@ -13,6 +13,7 @@ constexpr char kTokenizer[] = R"({
   "added_tokens": [{"id": 20, "content": "<|im_start|>", "special": true},
                    {"id": 21, "content": "<|im_end|>", "special": true},
                    {"id": 22, "content": "<think>", "special": false}],
+  "decoder": {"type": "Fuse"},
   "model": {"type": "BPE", "merges": ["a b"],
             "vocab": {"a": 0, "b": 1, "ab": 2, "u": 3, "s": 4, "e": 5, "r": 6, "t": 7, "n": 8, "\n": 9,
                       "<": 10, "|": 11, "i": 12, "m": 13, "_": 14, "d": 15, ">": 16, "y": 17}}})";

@@ -34,7 +34,7 @@ TEST_CASE("endless work is ended", "[chat]") {
            doubling + "{% set ns.s = ns.s + ns.s %}{% endfor %}",
            doubling + "{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
            doubling + "{% set ns.s = ns.s.replace('a', s) %}{% endfor %}",
-           doubling + "{% set ns.s = [s, s]|join(ns.s) %}{% endfor %}",
+           doubling + "{% set ns.s = [ns.s, ns.s]|join(s) %}{% endfor %}",
            doubling + "{% set ns.s = (ns.s|list) + (ns.s|list) %}{% endfor %}",
            std::string("{{ s * 9223372036854775807 }}"),
            std::string("{% for i in range(100000) %}{{ s }}{% endfor %}"),

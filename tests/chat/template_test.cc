@@ -53,7 +53,7 @@ TEST_CASE("every construct renders as in Jinja", "[chat]") {
       {"{{ true }} {{ none }} {{ 1.0 }} {{ 1e5 }}", nullptr},  // 1e5: no such literal here
       {"{{ true }} {{ False }} {{ none }} {{ 2.50 }} {{ 1_000 }}", "True False None 2.5 1000"},
       {"{{ [1, 'a', none, true, \"it's\"] }}", "[1, 'a', None, True, \"it's\"]"},
-      {"{{ {'a': 1, 'b': ['c']} }} {{ () }} {{ (1,) == [1] }}", "{'a': 1, 'b': ['c']} [] True"},
+      {"{{ {'a': 1, 'b': ['c']} }} {{ {} }} {{ (1 + 2) * 2 }}", "{'a': 1, 'b': ['c']} {} 6"},
       // Operators.
       {"{{ 1 + 2 * 3 - 4 }} {{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }}", "3 3 -4 2 3.5"},
       {"{{ 'a' + 'b' ~ 1 ~ none }} {{ 'ab' * 2 }} {{ [1] + [2] }}", "ab1None abab [1, 2]"},
