@@ -23,7 +23,7 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec) {
   if (spec.precision() == v1::PRECISION_BF16) {
     if (!kernels::CpuHasBf16())
       return absl::FailedPreconditionError(
-          "model.precision bf16 needs a CPU with AMX-BF16; use f32 on this machine");
+          "model.precision bf16 needs a CPU with AMX or AVX512-BF16; use f32 on this machine");
     folder.dtype = DType::kBF16;
   }
   return folder;

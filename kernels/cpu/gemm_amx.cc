@@ -8,14 +8,15 @@
 // out.
 
 #include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/gemm_words.h"
 #include "kernels/cpu/team.h"
 
 namespace hone::kernels::cpu::HONE_ISA {
 
 #if !defined(__AMX_BF16__)
 
-void ComputeBlockBF16(const Product&, int64_t, int64_t, int64_t, int64_t) {
-  __builtin_trap();  // CpuHasBf16() implies the other instruction set
+void ComputeBlockAmx(const Product&, int64_t, int64_t, int64_t, int64_t) {
+  __builtin_trap();  // HasAmx() implies the other instruction set
 }
 
 #else
@@ -51,21 +52,9 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// Up to 16 rows of k-contiguous elements from l: words (pairs) of step l / 32, zeros beyond rows
-// and k.
+// Up to 16 rows from l: words of step l / 32, zeros beyond rows and k.
 void LoadStep(const Side& s, int64_t row, int64_t rows, int64_t l, int64_t k, Vec (&r)[16]) {
-  const int64_t terms = std::min(kStep, k - l);
-  const __mmask32 halves = terms == kStep ? ~__mmask32{0} : (__mmask32{1} << terms) - 1;
-  for (int64_t i = 0; i < kTile; ++i)
-    r[i].v = i < rows
-                 ? _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(halves, s.p + (row + i) * s.ld + l))
-                 : _mm512_setzero_ps();
-}
-
-// Sixteen pairs: even in the low halves of words, odd in the high halves.
-Vec Interleave(__m256i even, __m256i odd) {
-  return {_mm512_castsi512_ps(_mm512_or_si512(_mm512_cvtepu16_epi32(even),
-                                              _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)))};
+  LoadWords(s.p + row * s.ld + l, s.ld, rows, k - l, r);
 }
 
 // The same of a side whose k is not contiguous, interleaved: word i of r[j] is elements (row + i, l
@@ -78,12 +67,9 @@ void LoadPairs(const Side& s, int64_t row, int64_t rows, int64_t l, int64_t k, V
                         _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + s.ld)));
     return;
   }
-  const __mmask16 real = static_cast<__mmask16>((1u << rows) - 1);
-  const __m256i none = _mm256_setzero_si256();
   for (int64_t j = 0; j < 16; ++j, p += 2 * s.ld) {
     const int64_t at = l + 2 * j;
-    r[j] = Interleave(at < k ? _mm256_maskz_loadu_epi16(real, p) : none,
-                      at + 1 < k ? _mm256_maskz_loadu_epi16(real, p + s.ld) : none);
+    r[j] = at < k ? LoadPair(p, at + 1 < k ? p + s.ld : nullptr, FirstLanes(rows)) : Zero();
   }
 }
 
@@ -212,7 +198,7 @@ void Emit(const Product& p, const float* tile, bool turned, int64_t m, int64_t n
 
 }  // namespace
 
-void ComputeBlockBF16(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+void ComputeBlockAmx(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
   Side rows{static_cast<const BF16*>(p.a), p.a_col == 1 ? p.a_row : p.a_col, p.a_col == 1};
   Side cols{static_cast<const BF16*>(p.b), p.ldb, p.b_transposed};
   const bool turned = p.b_transposed == (p.a_col == 1) && m1 - m0 < n1 - n0;
