@@ -11,6 +11,9 @@ namespace hone::kernels::cpu::HONE_ISA {
 void ComputeBlockPairs(const Product&, int64_t, int64_t, int64_t, int64_t) {
   __builtin_trap();  // CpuHasBf16() implies the other instruction set
 }
+void ComputeWords(const WordProduct&) {
+  __builtin_trap();
+}
 
 #else
 
@@ -99,6 +102,31 @@ void ComputeBlockPairs(const Product& p, int64_t m0, int64_t m1, int64_t n0, int
   if (p.b_transposed && p.a_col == 1 && m1 - m0 <= kFewRows && p.k % 2 == 0)
     return ComputeTurned<Pairs>(p, m0, m1, n0, n1);
   ComputeDeep<Pairs>(p, m0, m1, n0, n1);
+}
+
+void ComputeWords(const WordProduct& p) {
+  const int64_t tiles = (p.m + kTileRows - 1) / kTileRows;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t m = p.m * i / tiles;
+    for (int64_t n = 0; n < p.n; n += kTileCols) {
+      float* c = p.c + m * p.ldc + n;
+      Run<Pairs, kPartial>({.a = reinterpret_cast<const char*>(p.a + m * p.a_row),
+                            .a_row = 4 * p.a_row,
+                            .a_col = 4 * p.a_col,
+                            .b = p.b + n,
+                            .ldb = p.ldb,
+                            .words = p.words,
+                            .c = nullptr,
+                            .add = nullptr,
+                            .ldc = 0,
+                            .c_dtype = DType::kF32,
+                            .start = p.add ? c : nullptr,
+                            .sums = c,
+                            .ld_sums = p.ldc,
+                            .cols = std::min(kTileCols, p.n - n)},
+                           p.m * (i + 1) / tiles - m);
+    }
+  }
 }
 
 #endif

@@ -40,6 +40,20 @@ void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t 
 void ComputeBlockAmx(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 void ComputeBlockPairs(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 
+// c[m, n] = a b, or c += a b, of words (gemm_words.h) that are packed already; only if HasPairs().
+// n and ldc are multiples of 16.
+struct WordProduct {
+  const float* a;        // word (i, l) at a[i * a_row + l * a_col]
+  int64_t a_row, a_col;  // in words
+  const float* b;        // word (l, j) at b[l * ldb + j]
+  int64_t ldb;
+  float* c;
+  int64_t ldc;
+  bool add;
+  int64_t m, n, words;
+};
+void ComputeWords(const WordProduct& p);
+
 // f32 with b read where it lies, and no Scratch; !b_transposed.
 void ComputeUnpacked(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 

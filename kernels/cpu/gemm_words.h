@@ -9,13 +9,15 @@
 
 namespace hone::kernels::cpu::v4 {
 
-// Up to 16 rows at distance `ld` whose elements along k lie together: words 0 .. 15 of each, zeros
-// beyond `rows` and beyond `terms` elements.
-inline void LoadWords(const BF16* p, int64_t ld, int64_t rows, int64_t terms, Vec (&r)[16]) {
+// Sixteen words of elements that lie together along k; zeros beyond `terms` of them.
+inline Vec LoadWords(const BF16* p, int64_t terms) {
   const __mmask32 halves = terms >= 32 ? ~__mmask32{0} : (__mmask32{1} << terms) - 1;
-  for (int64_t i = 0; i < 16; ++i)
-    r[i].v = i < rows ? _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(halves, p + i * ld))
-                      : _mm512_setzero_ps();
+  return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(halves, p))};
+}
+
+// The same of up to 16 rows at distance `ld`; zeros beyond `rows`.
+inline void LoadWords(const BF16* p, int64_t ld, int64_t rows, int64_t terms, Vec (&r)[16]) {
+  for (int64_t i = 0; i < 16; ++i) r[i] = i < rows ? LoadWords(p + i * ld, terms) : Zero();
 }
 
 // Sixteen pairs: even in the low halves of words, odd in the high halves.
