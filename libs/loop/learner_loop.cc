@@ -189,14 +189,15 @@ absl::Status LearnerLoop::RunGrpo(Session& s, const v1::StageSpec& stage) {
   const v1::GrpoStage& spec = stage.grpo();
   s.last_step_end = std::chrono::steady_clock::now();
   while (s.position.stage_step < spec.steps() && !stop_) {
-    {
-      auto scope = ledger_.Enter("wait_coordinator");
-      HONE_RETURN_IF_ERROR(s.log->Flush());
-    }
     const TimePoint asked = std::chrono::steady_clock::now();
     const auto batch = Pull(s, stage);
     if (stop_) return absl::OkStatus();
     HONE_RETURN_IF_ERROR(batch.status());
+    {
+      // The step before is long committed, unless the coordinator was away.
+      auto scope = ledger_.Enter("wait_coordinator");
+      HONE_RETURN_IF_ERROR(s.log->Flush());
+    }
     const TimePoint start = std::chrono::steady_clock::now();
     auto scope = ledger_.Enter("train");
     HONE_ASSIGN_OR_RETURN(StepValues values,
@@ -240,6 +241,9 @@ absl::Status LearnerLoop::AfterStep(Session& s, const v1::StageSpec& stage, Step
   ++s.position.step;
   ++s.position.stage_step;
   const TimePoint now = std::chrono::steady_clock::now();
+  // First of all, since workers wait for it. Should this process end before the step is committed,
+  // the next one makes the same version again.
+  if (publish) Publish(s);
   values["step_seconds"] = Seconds(now - s.last_step_end);
   s.last_step_end = now;
   const double seconds = values["train_seconds"];
@@ -260,7 +264,6 @@ absl::Status LearnerLoop::AfterStep(Session& s, const v1::StageSpec& stage, Step
   for (const auto& [name, value] : values) (*m.mutable_values())[name] = value;
   *m.mutable_time() = google::protobuf::util::TimeUtil::GetCurrentTime();
   s.log->Add(std::move(commit));
-  if (publish) Publish(s);
   if (metrics_ != nullptr) {
     for (const auto& [name, value] : values) {
       auto it = gauges_.find(name);

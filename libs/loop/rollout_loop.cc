@@ -182,10 +182,13 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
         });
     while (!Done(a)) {
       SwapWeights(a);
-      std::deque<v1::Lease> leases;
+      std::vector<v1::Lease> leases;
       {
         MutexLock lock(mu_);
-        leases.swap(leased_);
+        const auto due = std::stable_partition(leased_.begin(), leased_.end(),
+                                               [this](const v1::Lease& l) { return !IsDue(l); });
+        leases.assign(std::make_move_iterator(due), std::make_move_iterator(leased_.end()));
+        leased_.erase(due, leased_.end());
       }
       for (const v1::Lease& lease : leases) Submit(a, lease);
       ServeVisits(&a);
@@ -210,8 +213,9 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       auto scope = ledger_.Enter(state);
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-                       return stop_ || reassigned_ || weights_arrived_ || !leased_.empty() ||
-                              !visits_.empty();
+                       return stop_ || reassigned_ || weights_arrived_ || !visits_.empty() ||
+                              std::any_of(leased_.begin(), leased_.end(),
+                                          [this](const v1::Lease& l) { return IsDue(l); });
                      });
     }
   }
@@ -255,7 +259,9 @@ bool RolloutLoop::Done(Assignment& a) const {
   MutexLock lock(mu_);
   if (reassigned_) return true;
   if (!stop_) return false;
-  return !drain_ || (a.groups.empty() && leased_.empty());
+  return !drain_ ||
+         (a.groups.empty() && std::none_of(leased_.begin(), leased_.end(),
+                                           [this](const v1::Lease& l) { return IsDue(l); }));
 }
 
 void RolloutLoop::LeaseThread(Assignment& a) {
@@ -265,12 +271,14 @@ void RolloutLoop::LeaseThread(Assignment& a) {
     {
       MutexLock lock(mu_);
       lock.WaitUntil(wake_, kNoDeadline, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-        return stop_ || reassigned_ || (version_ >= 0 && sequences_ < options_.max_sequences);
+        return stop_ || reassigned_ ||
+               (version_ >= 0 && sequences_ - Ahead() < options_.max_sequences);
       });
       if (stop_ || reassigned_) return;
       request.set_weights_version(version_);
       request.set_max_groups(static_cast<int32_t>(std::clamp<int64_t>(
-          (options_.max_sequences - sequences_) / 8, 1, 8)));  // leave some to others
+          (options_.max_sequences - sequences_ + Ahead()) / 8, 1, 8)));  // leave some to others
+      request.set_ahead(Ahead() < options_.max_sequences);
     }
     request.set_worker_id(options_.worker_id);
     request.set_incarnation(options_.incarnation);
@@ -304,6 +312,18 @@ void RolloutLoop::LeaseThread(Assignment& a) {
                      });
     }
   }
+}
+
+// Leases of the next step, taken ahead, wait for its weights.
+bool RolloutLoop::IsDue(const v1::Lease& lease) const {
+  return lease.exact_version() <= version_;
+}
+
+int64_t RolloutLoop::Ahead() const {
+  int64_t sequences = 0;
+  for (const v1::Lease& l : leased_)
+    if (!IsDue(l)) sequences += l.group_size();
+  return sequences;
 }
 
 bool RolloutLoop::SwapWeights(Assignment& a) {

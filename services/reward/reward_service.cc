@@ -144,7 +144,10 @@ class RewardService::Stream final
     if (finished_) return std::nullopt;
     if (!writing_ && !unsent_.empty()) {
       writing_ = true;
-      StartWrite(&unsent_.front());
+      // With others behind it, it need not travel alone.
+      grpc::WriteOptions options;
+      if (unsent_.size() > 1) options.set_buffer_hint();
+      StartWrite(&unsent_.front(), options);
     }
     if (end_.has_value() || half_closed_ || draining_) {
       if (unjudged_ > 0 || writing_) return std::nullopt;

@@ -118,8 +118,9 @@ std::vector<v1::Issue> World::Issues(v1::IssueState state) {
 }
 
 std::vector<v1::Lease> World::Lease(const std::string& worker, int64_t version, int max,
-                                    uint64_t incarnation) {
+                                    uint64_t incarnation, bool ahead) {
   v1::LeasePromptsRequest request;
+  request.set_ahead(ahead);
   request.set_worker_id(worker);
   request.set_incarnation(incarnation);
   request.set_run_id("r");
