@@ -117,13 +117,6 @@ void Decode(const Transformer& model, const Weights& weights, DType dtype, int t
     HONE_CHECK(status.ok()) << status.ToString();
   }
   while (engine.generated_tokens() < 64 * 4) engine.Step();  // past prefill
-<<<<<<< HEAD
-  const int64_t before = engine.generated_tokens();
-  const double start = Now();
-  while (engine.Step()) {
-  }
-  const double rate = static_cast<double>(engine.generated_tokens() - before) / (Now() - start);
-=======
   double rate = 0;                                           // the best of windows of 6 steps
   while (engine.running() == 64) {
     const int64_t before = engine.generated_tokens();
@@ -132,7 +125,6 @@ void Decode(const Transformer& model, const Weights& weights, DType dtype, int t
     rate =
         std::max(rate, static_cast<double>(engine.generated_tokens() - before) / (Now() - start));
   }
->>>>>>> h/perf
   const double read = 64 * bandwidth / static_cast<double>(weights.parameters.bytes());
   const double compute = peak / model.config().ForwardFlops(160);
   std::printf(

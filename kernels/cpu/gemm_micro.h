@@ -54,27 +54,17 @@ inline __attribute__((always_inline)) void StoreTile(const Tile& t, Vec (&acc)[k
 }
 
 enum Kind {
-<<<<<<< HEAD
-  kMasked,   // the last vector of a row of b is read in part
-  kWhole,    // b is packed, or cols is a multiple of 16
-  kPartial,  // whole, and sums of earlier and later terms are elsewhere (Tile::start, Tile::sums)
-=======
   kMasked,    // the last vector of a row of b is read in part
   kWhole,     // b is packed, or cols is a multiple of 16
   kPartial,   // whole, and sums of earlier and later terms are elsewhere (Tile::start, Tile::sums)
   kStreamed,  // as kPartial; a comes from memory, a_col is 4, and the next tile's rows lie behind
               // its own
->>>>>>> h/perf
 };
 
 template <typename Form, int kRows, int kVecs, Kind kKind>
 void RunTile(const Tile& t) {
   Vec acc[kRows][kVecs];
-<<<<<<< HEAD
-  if (kKind != kPartial || t.start == nullptr) {
-=======
   if ((kKind != kPartial && kKind != kStreamed) || t.start == nullptr) {
->>>>>>> h/perf
     HONE_UNROLL for (int i = 0; i < kRows; ++i) {
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Zero();
     }
@@ -89,12 +79,9 @@ void RunTile(const Tile& t) {
   const float* b = t.b;
   const char* a = t.a;
   for (int64_t l = 0; l < t.words; ++l, b += t.ldb, a += t.a_col) {
-<<<<<<< HEAD
-=======
     if (kKind == kStreamed && l % 16 == 0) {
       HONE_UNROLL for (int i = 0; i < kRows; ++i) __builtin_prefetch(a + (kRows + i) * t.a_row);
     }
->>>>>>> h/perf
     Vec bv[kVecs];
     HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
       bv[j] = kKind != kMasked || j < kVecs - 1 ? Load(b + j * kLanes) : Load(b + j * kLanes, last);
@@ -106,11 +93,7 @@ void RunTile(const Tile& t) {
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) acc[i][j] = Form::MulAdd(av, bv[j], acc[i][j]);
     }
   }
-<<<<<<< HEAD
-  if (kKind == kPartial && t.sums != nullptr) {
-=======
   if ((kKind == kPartial || kKind == kStreamed) && t.sums != nullptr) {
->>>>>>> h/perf
     HONE_UNROLL for (int i = 0; i < kRows; ++i) {
       HONE_UNROLL for (int j = 0; j < kVecs; ++j) {
         Store(t.sums + i * t.ld_sums + j * kLanes, acc[i][j]);
@@ -241,23 +224,6 @@ void ComputeTurned(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t
     const int64_t height = std::min<int64_t>(kTileRows, n1 - n);
     for (int64_t m = m0; m < m1; m += kTileCols) {
       const int64_t cols = std::min(kTileCols, m1 - m);
-<<<<<<< HEAD
-      Run<Form, kPartial>({.a = static_cast<const char*>(p.b) + n * row,
-                           .a_row = row,
-                           .a_col = 4,
-                           .b = pack + (m - m0) * words,
-                           .ldb = kTileCols,
-                           .words = words,
-                           .c = nullptr,
-                           .add = nullptr,
-                           .ldc = 0,
-                           .c_dtype = DType::kF32,
-                           .start = nullptr,
-                           .sums = sums,
-                           .ld_sums = kTileCols,
-                           .cols = cols},
-                          height);
-=======
       Run<Form, kStreamed>({.a = static_cast<const char*>(p.b) + n * row,
                             .a_row = row,
                             .a_col = 4,
@@ -273,7 +239,6 @@ void ComputeTurned(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t
                             .ld_sums = kTileCols,
                             .cols = cols},
                            height);
->>>>>>> h/perf
       for (int64_t i = 0; i < cols; i += kLanes) {
         const int64_t rows = std::min<int64_t>(kLanes, cols - i);
         p.c_dtype == DType::kF32 ? EmitTurned<float>(p, sums + i, m + i, rows, n, height)
