@@ -69,6 +69,8 @@ TEST_CASE("MultiPL-E continuations end at the first stop text, with the brace th
   p.tests = {"}\nint main() {}\n"};
   p.stop = {"\n}"};
   CHECK(Source(p, "  return f(x - 1);\n}\nlong g() {") == p.prompt + "  return f(x - 1);\n}\n");
+  p.stop.clear();
+  CHECK(Source(p, "  if (x) {\n  }\n  return 0;\n}\n") == p.prompt + "  if (x) {\n  }\n  return 0;\n}\n");
   CHECK(Source(p, "```cpp\nlong f(long x) { return x; }\n```") ==
         "#include <vector>\nlong f(long x) { return x; }\n");
   CHECK(Source(p, "```cpp\n#include <map>\nlong f(long x) { return x; }\n```") ==

@@ -5,7 +5,7 @@ namespace hone::testing {
 namespace {
 
 // The wall time is short for those that sleep; the CPU time decides of the others.
-const std::string kOptions = R"({"cpu_seconds": 2, "wall_seconds": 20, "memory_mib": 512})";
+const std::string kOptions = R"({"cpu_seconds": 2, "wall_seconds": 5, "memory_mib": 512})";
 
 v1::Verdict PythonSort(const std::string& source) {
   return World().Function(kOptions).Score(

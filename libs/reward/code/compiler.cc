@@ -31,8 +31,8 @@ sandbox::Limits CompileLimits() {
 }
 
 std::vector<std::string> Flags() {
-  // TMPDIR: the work folder is the only place that can be written to.
-  return {"/usr/bin/env", "TMPDIR=.", std::string(kCompiler), "-std=gnu++17", "-O1", "-pipe"};
+  // The work folder is the only place that can be written to; complaints are to be ASCII.
+  return {"/usr/bin/env", "TMPDIR=.", "LC_ALL=C", std::string(kCompiler), "-std=gnu++17", "-O1", "-pipe"};
 }
 
 // -include of a header in a work folder, or of one that has a precompiled neighbour, is the same.

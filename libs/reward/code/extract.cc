@@ -84,9 +84,12 @@ std::string GoOn(const Problem& p, absl::string_view text) {
   size_t end = text.size();
   for (const std::string& stop : p.stop)
     if (!stop.empty()) end = std::min(end, text.find(stop));
-  std::string source = absl::StrCat(p.prompt, text.substr(0, end));
+  text = text.substr(0, end);
+  std::string source = absl::StrCat(p.prompt, text);
   // MultiPL-E: the brace that closes the function is the tests' where the completion stops at it.
-  if (p.form == Form::kMultiPl && absl::StartsWith(p.tests[0], "}")) source += "\n}\n";
+  const bool open = std::count(text.begin(), text.end(), '{') >=
+                    std::count(text.begin(), text.end(), '}');
+  if (p.form == Form::kMultiPl && absl::StartsWith(p.tests[0], "}") && open) source += "\n}\n";
   return source;
 }
 

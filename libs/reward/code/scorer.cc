@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/reward/code/extract.h"
 #include "libs/reward/code/host.h"
@@ -151,8 +152,11 @@ absl::StatusOr<std::unique_ptr<Scorer>> MakeCodeScorer(const std::shared_ptr<Hos
 
 std::string CodeCacheFolder() {
   const char* chosen = std::getenv("HONE_CODE_CACHE");
-  if (chosen != nullptr && *chosen != '\0') return chosen;
-  return absl::StrCat("/var/tmp/hone-code-", geteuid());
+  const std::string folder = chosen != nullptr && *chosen != '\0'
+                                 ? std::string(chosen)
+                                 : absl::StrCat("/var/tmp/hone-code-", geteuid());
+  MakeDirectories(folder).IgnoreError();  // without it C++ is slow, which the compiler says
+  return folder;
 }
 
 std::vector<std::string> CodePythonImports() {
