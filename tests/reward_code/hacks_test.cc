@@ -1,4 +1,5 @@
 #include "tests/reward_code/hacks.h"
+
 #include "tests/reward_code/world.h"
 
 namespace hone::testing {
@@ -19,13 +20,15 @@ v1::Verdict PythonSort(const std::string& source) {
 }
 
 v1::Verdict CppSort(const std::string& source) {
-  return World().Function(kOptions).Score(
-      MultiPlItem("cpp", "#include <assert.h>\n#include <bits/stdc++.h>\nstd::vector<long> f(std::vector<long> x) {\n",
-                  "}\nint main() {\n    auto candidate = f;\n"
-                  "    assert(candidate((std::vector<long>({3, 1, 2}))) == (std::vector<long>({1, 2, 3})));\n"
-                  "    assert(candidate((std::vector<long>())) == (std::vector<long>()));\n"
-                  "    assert(candidate((std::vector<long>({5, -1, 5}))) == (std::vector<long>({-1, 5, 5})));\n}\n",
-                  Fenced("cpp", source)));
+  return World().Function(kOptions).Score(MultiPlItem(
+      "cpp",
+      "#include <assert.h>\n#include <bits/stdc++.h>\nstd::vector<long> f(std::vector<long> x) {\n",
+      "}\nint main() {\n    auto candidate = f;\n"
+      "    assert(candidate((std::vector<long>({3, 1, 2}))) == (std::vector<long>({1, 2, 3})));\n"
+      "    assert(candidate((std::vector<long>())) == (std::vector<long>()));\n"
+      "    assert(candidate((std::vector<long>({5, -1, 5}))) == (std::vector<long>({-1, 5, "
+      "5})));\n}\n",
+      Fenced("cpp", source)));
 }
 
 // The outcome is the program's own doing, or a plain 0: nothing that would take the completion out

@@ -32,12 +32,13 @@ sandbox::Limits CompileLimits() {
 
 std::vector<std::string> Flags() {
   // The work folder is the only place that can be written to; complaints are to be ASCII.
-  return {"/usr/bin/env", "TMPDIR=.", "LC_ALL=C", std::string(kCompiler), "-std=gnu++17", "-O1", "-pipe"};
+  return {"/usr/bin/env", "TMPDIR=.", "LC_ALL=C", std::string(kCompiler),
+          "-std=gnu++17", "-O1",      "-pipe"};
 }
 
 // -include of a header in a work folder, or of one that has a precompiled neighbour, is the same.
 std::string Prelude() {
-  return absl::StrCat("#include <bits/stdc++.h>\n", BridgeHeader());
+  return absl::StrCat("#include <bits/stdc++.h>\n", ValuesHeader(), BridgeHeader());
 }
 
 // The compiler's first complaint.
@@ -101,9 +102,8 @@ absl::StatusOr<Compiled> Compiler::Run(const std::string& source, TimePoint dead
   task.limits = CompileLimits();
   task.argv = Flags();
   if (prelude.empty()) task.files.push_back({"prelude.h", Prelude()});
-  for (const char* argument :
-       {"-w", "-include", prelude.empty() ? "./prelude.h" : prelude.c_str(), "program.cc", "-o",
-        "program"})
+  for (const char* argument : {"-w", "-include", prelude.empty() ? "./prelude.h" : prelude.c_str(),
+                               "program.cc", "-o", "program"})
     task.argv.emplace_back(argument);
   task.files.push_back({"program.cc", source});
   task.outputs = {"program"};
@@ -169,9 +169,9 @@ absl::StatusOr<std::string> Compiler::Precompile(TimePoint deadline) {
     sandbox::Task task;
     task.limits = CompileLimits();
     task.argv = Flags();
-    for (const std::string& argument : {std::string("-Winvalid-pch"), std::string("-Werror"),
-                                        std::string("-fsyntax-only"), std::string("-include"), name,
-                                        std::string("program.cc")})
+    for (const std::string& argument :
+         {std::string("-Winvalid-pch"), std::string("-Werror"), std::string("-fsyntax-only"),
+          std::string("-include"), name, std::string("program.cc")})
       task.argv.push_back(argument);
     task.files.push_back({"program.cc", "int main() {}\n"});
     HONE_ASSIGN_OR_RETURN(const sandbox::Result result, sandbox_.Run(task, deadline));

@@ -57,8 +57,8 @@ absl::Status AddCases(const Struct& from, absl::string_view inputs, absl::string
   HONE_ASSIGN_OR_RETURN(std::vector<std::string> out,
                         Texts(Find(from, outputs), absl::StrCat(field, ".", outputs)));
   if (in.size() != out.size())
-    return Wrong(field, absl::StrCat("as many inputs as outputs, not ", in.size(), " and ",
-                                     out.size()));
+    return Wrong(field,
+                 absl::StrCat("as many inputs as outputs, not ", in.size(), " and ", out.size()));
   for (size_t i = 0; i < in.size(); ++i) cases.push_back({std::move(in[i]), std::move(out[i])});
   return absl::OkStatus();
 }
@@ -159,9 +159,9 @@ absl::StatusOr<Problem> ReadMultiPl(const v1::Prompt& prompt, const Struct& meta
   HONE_ASSIGN_OR_RETURN(p.stop, Texts(Find(metadata, "stop_tokens"), "stop_tokens"));
   p.entry_point = PromptedFunction(p.prompt, language);
   if (p.entry_point.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat("the prompt does not end in the head of a ",
-                     LanguageNames()[static_cast<size_t>(language)], " function"));
+    return absl::InvalidArgumentError(absl::StrCat("the prompt does not end in the head of a ",
+                                                   LanguageNames()[static_cast<size_t>(language)],
+                                                   " function"));
   return p;
 }
 
