@@ -59,6 +59,24 @@ TEST_CASE("No Python program passes without solving the problem, and honest ones
   CHECK(tried >= 40);
 }
 
+TEST_CASE("What tests import, or should have, is never the program's to define") {
+  HONE_NEED("/usr/bin/python3");
+  const auto score = [](const std::string& program) {
+    v1::ScoreItem item = Item(Fenced("python", program));
+    REQUIRE(google::protobuf::util::JsonStringToMessage(
+                R"json({"code": "from collections import Counter\ndef sum(x):\n    return 4.0\n",
+                    "test_list": ["assert math.isclose(sum(2), 4.0)",
+                                  "assert Counter([sum(2)]) == Counter([4.0])"]})json",
+                item.mutable_prompt()->mutable_metadata())
+                .ok());
+    return World().Function(kOptions).Score(item);
+  };
+  CHECK(Told(score("def sum(x): return x + 2.0")) == "SCORED 1: 2 of 2 tests");
+  CHECK_FALSE(score("class math:\n    isclose = staticmethod(lambda *a: True)\n"
+                    "def Counter(x): return 0\ndef sum(x): return x")
+                  .correct());
+}
+
 TEST_CASE("No C++ program passes without solving the problem, and honest ones pass") {
   HONE_NEED("/usr/bin/g++");
   for (const Program& p : CppHonest()) {

@@ -76,23 +76,30 @@ absl::StatusOr<std::shared_ptr<const Compiled>> Compiler::Compile(const std::str
     ++stats_.hits;
     return entry->compiled;
   }
-  HONE_ASSIGN_OR_RETURN(Compiled compiled, Run(source, deadline));
-  auto result = std::make_shared<const Compiled>(std::move(compiled));
-  const bool final = result->ok || result->failure.outcome == v1::OUTCOME_COMPILE_ERROR;
-  if (final) entry->compiled = result;
+  absl::StatusOr<Compiled> compiled = Run(source, deadline);
+  const bool lasting =
+      compiled.ok() && (compiled->ok || compiled->failure.outcome == v1::OUTCOME_COMPILE_ERROR);
+  std::shared_ptr<const Compiled> result;
+  if (compiled.ok()) result = std::make_shared<const Compiled>(*std::move(compiled));
+  if (lasting) entry->compiled = result;
   MutexLock lock(mu_);
   ++stats_.misses;
-  if (!final) return result;
   const auto found = entries_.find(source);
-  if (found == entries_.end() || found->second != entry) return result;  // thrown out meanwhile
-  entry->bytes = static_cast<int64_t>(2 * source.size() + result->program.size());
-  bytes_ += entry->bytes;
-  while (bytes_ > kCacheBytes && recent_.front() != source) {
-    const auto oldest = entries_.find(recent_.front());
-    bytes_ -= oldest->second->bytes;
-    recent_.pop_front();
-    entries_.erase(oldest);
+  const bool known = found != entries_.end() && found->second == entry;  // not thrown out meanwhile
+  if (known && lasting) {
+    entry->bytes = static_cast<int64_t>(2 * source.size() + result->program.size());
+    bytes_ += entry->bytes;
+    while (bytes_ > kCacheBytes && recent_.front() != source) {
+      const auto oldest = entries_.find(recent_.front());
+      bytes_ -= oldest->second->bytes;
+      recent_.pop_front();
+      entries_.erase(oldest);
+    }
+  } else if (known) {
+    recent_.erase(entry->place);
+    entries_.erase(found);
   }
+  if (!compiled.ok()) return compiled.status();
   return result;
 }
 
