@@ -90,7 +90,12 @@ absl::StatusOr<std::vector<int32_t>> EncodeResponse(const ModelFolder& folder,
   if (prompt.response().empty())
     return absl::InvalidArgumentError(absl::StrCat("prompt ", prompt.id(), ": no response"));
   if (folder.chat) return folder.chat->EncodeResponse(prompt.response());
-  return folder.tokenizer->Encode(prompt.response(), {.parse_special = true});
+  HONE_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                        folder.tokenizer->Encode(prompt.response(), {.parse_special = true}));
+  if (ids.empty())
+    return absl::InvalidArgumentError(
+        absl::StrCat("prompt ", prompt.id(), ": its response has no tokens"));
+  return ids;
 }
 
 }  // namespace hone
