@@ -156,7 +156,7 @@ class Checker {
     Engine::Options engine_options{.threads = options_.threads,
                                    .max_sequences = 1,
                                    // Prompt and completion begin blocks of their own.
-                                   .cache_tokens = 2 * (context + BlockAllocator::kBlock),
+                                   .cache_tokens = 2 * (context + BlockAllocator::kBlockTokens),
                                    .dtype = options_.dtype};
     if (tokenizer_ != nullptr)
       engine_options.vocab = std::min<int64_t>(config_->vocab, tokenizer_->vocab_size());
