@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
   for (DType dtype : {DType::kF32, DType::kBF16}) {
     if (argc > 1 && (argv[1][0] == 'f') != (dtype == DType::kF32)) continue;
     if (dtype == DType::kBF16 && !hone::kernels::CpuHasBf16()) {
-      std::printf("SKIPPED: no AMX\n");
+      std::printf("SKIPPED: no bf16 unit\n");
       continue;
     }
     for (const Shape& s : shapes) Compare(s, dtype);

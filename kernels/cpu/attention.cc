@@ -2,7 +2,7 @@
 // query vectors walks over chunks of 64 keys from the start of its sequence with a running maximum.
 // Every number of a query vector comes from its own lanes and rows, whatever else is in the tile.
 
-#include "kernels/cpu/attention_tile.h"
+#include "kernels/cpu/attention_pairs.h"
 #include "kernels/cpu/kernels_isa.h"
 #include "kernels/cpu/team.h"
 
@@ -59,15 +59,17 @@ inline void SoftmaxRow(float* p, int64_t visible, float scale, float* max, float
 }
 
 // Rows [row, row + count) of sequence s (rows from its start), key/value head g.
-template <typename T>
+template <typename Arithmetic>
 void RunTile(const AttentionArgs& a, int64_t s, int64_t g, int64_t row, int64_t count,
              const Tile& t) {
+  using T = typename Arithmetic::Element;
   const int64_t heads = a.heads / a.kv_heads, dvp = RoundUp(a.dv);
   const int64_t first = a.q_start[s] + row, q_len = a.q_start[s + 1] - a.q_start[s];
   const int64_t kv_len = a.kv_start[s + 1] - a.kv_start[s];
   const int64_t past = kv_len - q_len + row;  // keys before the first query of the tile
   const int64_t vectors = count * heads;
-  PackQueries(static_cast<const T*>(a.q), a.ldq, g * heads, heads, first, count, a.d, t.q);
+  Arithmetic::PackQueries(static_cast<const T*>(a.q), a.ldq, g * heads, heads, first, count, a.d,
+                          t.q);
   for (int64_t i = 0; i < vectors; ++i) {
     t.max[i] = -__builtin_inff();
     t.sum[i] = 0;
@@ -77,12 +79,12 @@ void RunTile(const AttentionArgs& a, int64_t s, int64_t g, int64_t row, int64_t 
   for (int64_t key = 0; key < all; key += kChunk) {
     const int64_t keys = std::min(kChunk, all - key);
     const int32_t* rows = a.kv_rows + a.kv_start[s] + key;
-    PackKeysTransposed(static_cast<const T*>(a.k) + g * a.d, rows, a.ldk, keys, a.d, t.kt);
-    PackRowsOf(static_cast<const T*>(a.v) + g * a.head_v, rows, a.ldv, keys, a.dv, t.v);
+    Arithmetic::PackKeys(static_cast<const T*>(a.k) + g * a.d, rows, a.ldk, keys, a.d, t.kt);
+    Arithmetic::PackRows(static_cast<const T*>(a.v) + g * a.head_v, rows, a.ldv, keys, a.dv, t.v);
     // Query i of the tile sees past + i + 1 keys.
     const int64_t from = std::max<int64_t>(key - past, 0);
-    Multiply(t.q + from * heads * a.d, a.d, 1, t.kt, kChunk, t.p + from * heads * kChunk, nullptr,
-             kChunk, (count - from) * heads, RoundUp(keys), a.d);
+    Arithmetic::Scores(Arithmetic::From(t.q, from * heads, a.d), (count - from) * heads, a.d, t.kt,
+                       keys, t.p + from * heads * kChunk);
     for (int64_t i = from; i < count; ++i) {
       const int64_t visible = std::min(keys, past + i + 1 - key);
       for (int64_t h = i * heads; h < (i + 1) * heads; ++h)
@@ -92,9 +94,8 @@ void RunTile(const AttentionArgs& a, int64_t s, int64_t g, int64_t row, int64_t 
     for (int64_t i = from; i < count;) {
       const int64_t visible = std::min(keys, past + i + 1 - key);
       const int64_t stop = visible == keys ? count : i + 1;
-      float* acc = t.acc + i * heads * dvp;
-      Multiply(t.p + i * heads * kChunk, kChunk, 1, t.v, dvp, acc, acc, dvp, (stop - i) * heads,
-               dvp, visible);
+      Arithmetic::Combine(t.p + i * heads * kChunk, (stop - i) * heads, visible, t.v, a.dv,
+                          t.acc + i * heads * dvp);
       i = stop;
     }
   }
@@ -125,8 +126,7 @@ Error Attention(const AttentionArgs& a, Stream stream) {
   }
   if (tiles == 0) return nullptr;
   tiles *= a.kv_heads;
-  WithType(a.dtype, [&](auto t) {
-    using T = decltype(t);
+  const auto run = [&](auto arithmetic) {
     const int64_t cost = work * a.heads / tiles * (a.d + a.dv) / 16;
     ParallelFor(stream, tiles, RowGrain(cost), [&](int64_t begin, int64_t end) {
       const Tile memory(tile * heads, a.d, a.dv);
@@ -137,12 +137,14 @@ Error Attention(const AttentionArgs& a, Stream stream) {
         const int64_t own = (q_len + tile - 1) / tile * a.kv_heads;
         for (int64_t i = std::max<int64_t>(begin - seen, 0); i < std::min(own, end - seen); ++i) {
           const int64_t row = i / a.kv_heads * tile;
-          RunTile<T>(a, s, i % a.kv_heads, row, std::min(tile, q_len - row), memory);
+          RunTile<decltype(arithmetic)>(a, s, i % a.kv_heads, row, std::min(tile, q_len - row),
+                                        memory);
         }
         seen += own;
       }
     });
-  });
+  };
+  WithType(a.dtype, [&](auto t) { WithArithmetic<decltype(t)>(run); });
   return nullptr;
 }
 

@@ -1,6 +1,7 @@
 // Matrix products: who computes which block. The arithmetic is in gemm_tile.cc (f32) and
-// gemm_bf16.cc.
+// gemm_pairs.cc and gemm_amx.cc (bf16).
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/cpu/gemm_tile.h"
 #include "kernels/cpu/kernels_isa.h"
 #include "kernels/cpu/team.h"
@@ -20,13 +21,15 @@ void* At(void* p, int64_t elements, DType dtype) {
 
 // Operations that are worth a thread: a few microseconds of them.
 int64_t WorthOf(DType dtype) {
-  return dtype == DType::kBF16 ? 2000 * 1000 : 400 * 1000;
+  return dtype == DType::kF32 ? 400 * 1000 : HasAmx() ? 2000 * 1000 : 800 * 1000;
 }
 // Edges of blocks: multiples of what one tile computes, for both types.
 constexpr int64_t kEdge = 96;
 
 Error CheckType(DType dtype) {
-  return dtype == DType::kBF16 && !CpuHasBf16() ? "gemm: bf16 needs a processor with AMX" : nullptr;
+  return dtype == DType::kBF16 && !CpuHasBf16()
+             ? "gemm: bf16 needs a processor with AMX or AVX512-BF16"
+             : nullptr;
 }
 
 }  // namespace

@@ -35,9 +35,24 @@ inline constexpr int kTileRows = 6, kTileVecs = 1;
 inline constexpr int64_t kTileCols = kTileVecs * kLanes;
 
 // Rows [m0, m1), columns [n0, n1) of the product; uses the thread's Scratch. bf16 only if
-// CpuHasBf16().
+// CpuHasBf16(): by AMX where there is one, else by pairs (AVX512-BF16).
 void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
-void ComputeBlockBF16(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
+void ComputeBlockAmx(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
+void ComputeBlockPairs(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
+
+// c[m, n] = a b, or c += a b, of words (gemm_words.h) that are packed already; only if HasPairs().
+// n and ldc are multiples of 16.
+struct WordProduct {
+  const float* a;        // word (i, l) at a[i * a_row + l * a_col]
+  int64_t a_row, a_col;  // in words
+  const float* b;        // word (l, j) at b[l * ldb + j]
+  int64_t ldb;
+  float* c;
+  int64_t ldc;
+  bool add;
+  int64_t m, n, words;
+};
+void ComputeWords(const WordProduct& p);
 
 // f32 with b read where it lies, and no Scratch; !b_transposed.
 void ComputeUnpacked(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);

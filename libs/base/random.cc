@@ -1,7 +1,10 @@
 #include "libs/base/random.h"
 
+#include <sys/random.h>
+
 #include <cmath>
 
+#include "absl/strings/escaping.h"
 #include "libs/base/check.h"
 
 namespace hone {
@@ -79,6 +82,13 @@ uint64_t Permutation::At(uint64_t i) const {
     i = Encrypt(i);
   } while (i >= n_);
   return i;
+}
+
+std::string RandomHex(int bytes) {
+  std::string raw(static_cast<size_t>(bytes), '\0');
+  HONE_CHECK(bytes <= 256 && getrandom(raw.data(), raw.size(), 0) == bytes)
+      << "the kernel gave no " << bytes << " random bytes";
+  return absl::BytesToHexString(raw);
 }
 
 }  // namespace hone

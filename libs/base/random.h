@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -102,6 +103,10 @@ class Permutation {
   uint64_t n_;
   int half_bits_;
 };
+
+// `bytes` bytes from the kernel's generator, as lower-case hexadecimal digits: names and marks that
+// an adversary must not guess.
+std::string RandomHex(int bytes);
 
 // Puts `items` (anything with size() and operator[]) in a uniformly random order, by Fisher-Yates.
 template <typename Items>

@@ -95,8 +95,10 @@ class Buffer {
   // --- the learner ---
   absl::StatusOr<v1::AcquireRunResponse> AcquireRun(const v1::AcquireRunRequest& request);
   absl::Status BeginStage(const v1::BeginStageRequest& request);
-  // The numbers of the step's issues; UNAVAILABLE when the batch is not ready yet.
-  absl::StatusOr<v1::StoredBatch> PullBatch(const v1::PullBatchRequest& request);
+  // The numbers of the step's issues; UNAVAILABLE when the batch is not ready yet: then `*sure`
+  // (may be null) are those that will be in it for certain.
+  absl::StatusOr<v1::StoredBatch> PullBatch(const v1::PullBatchRequest& request,
+                                            std::vector<int64_t>* sure = nullptr);
   // A group of a batch. Never changes once there.
   absl::StatusOr<v1::Group> ReadGroup(const QueueId& queue, int64_t issue) const;
   absl::StatusOr<v1::RunState> CommitStep(const v1::CommitStepRequest& request);
@@ -163,6 +165,9 @@ class Buffer {
   absl::Status LeaseStage(const v1::StoredRun& run, const v1::LeasePromptsRequest& request,
                           v1::LeasePromptsResponse* response, bool* open)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<int64_t> ShareAhead(const v1::LeasePromptsRequest& request,
+                                     const v1::GrpoStage& stage, const IssueQueue& queue,
+                                     int64_t first) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static void Describe(const v1::RunSpec& spec, const QueueId& queue, const v1::StoredIssue& issue,
                        v1::Prompt prompt, v1::Lease* lease);
   absl::Status Lease(const v1::StoredRun& run, IssueQueue& queue, v1::StoredIssue& issue,

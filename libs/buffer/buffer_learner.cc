@@ -122,7 +122,8 @@ absl::Status Buffer::BeginStage(const v1::BeginStageRequest& request) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& request) {
+absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& request,
+                                                  std::vector<int64_t>* sure) {
   Announce announce(*this);
   MutexLock lock(mu_);
   HONE_ASSIGN_OR_RETURN(const v1::StoredRun run,
@@ -133,7 +134,7 @@ absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& re
   if (!spec.has_grpo() || s < 1 || s > Steps(spec) || request.step() != stage.first_step() + s)
     return absl::InvalidArgumentError(
         absl::StrCat("no batch for step ", request.step(), " = step ", s, " of stage \"",
-                     request.stage(), "\", a ", spec.has_grpo() ? "grpo" : "sft", " stage of ",
+                     request.stage(), "\", a ", spec.has_grpo() ? "grpo" : "supervised", " stage of ",
                      Steps(spec), " steps after step ", stage.first_step()));
   v1::StoredBatch assigned;
   const absl::Status got = store_->Get(keys::Batch(run.run().id(), request.step()), &assigned);
@@ -149,22 +150,32 @@ absl::StatusOr<v1::StoredBatch> Buffer::PullBatch(const v1::PullBatchRequest& re
   const int64_t size = spec.grpo().prompts_per_step();
   const bool synchronous = spec.grpo().max_staleness() == 0;
   const int64_t committed = queue.count(v1::ISSUE_STATE_COMMITTED);
-  const int64_t pending = queue.count(v1::ISSUE_STATE_LEASED) + queue.count(v1::ISSUE_STATE_READY);
-  const bool ready =
-      synchronous ? pending == 0 && queue.head().next_issue() >= s * size : committed >= size;
+  bool ready = synchronous ? queue.head().next_issue() >= s * size : committed >= size;
+  for (const v1::IssueState state : {v1::ISSUE_STATE_LEASED, v1::ISSUE_STATE_READY}) {
+    if (!ready || !synchronous) break;
+    // Later ones may be leased ahead.
+    HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> lowest, queue.List(state, 1));
+    ready = lowest.empty() || lowest[0] >= s * size;
+  }
   auto not_ready = [&] {
     return absl::UnavailableError(
         absl::StrCat("batch of step ", request.step(), " is not ready: ", committed, " of ", size,
                      " groups are committed, ", queue.count(v1::ISSUE_STATE_LEASED), " leased"));
   };
-  if (!ready) return not_ready();
+  if (!ready) {
+    if (synchronous && sure != nullptr) {
+      HONE_ASSIGN_OR_RETURN(*sure, queue.List(v1::ISSUE_STATE_COMMITTED));
+      std::erase_if(*sure, [&](int64_t n) { return n >= s * size; });
+    }
+    return not_ready();
+  }
   const WallTime now = options_.clock->WallNow();
   WriteBatch batch;
   HONE_ASSIGN_OR_RETURN(std::vector<int64_t> issues, queue.List(v1::ISSUE_STATE_COMMITTED));
   std::vector<v1::StoredIssue> chosen;
   int64_t stale = 0;
   for (const int64_t n : issues) {
-    if (static_cast<int64_t>(chosen.size()) == size) break;
+    if (static_cast<int64_t>(chosen.size()) == size || (synchronous && n >= s * size)) break;
     HONE_ASSIGN_OR_RETURN(v1::StoredIssue issue, queue.Get(n));
     const int64_t age = request.step() - 1 - issue.issue().weights_version();
     if (age <= spec.grpo().max_staleness()) {

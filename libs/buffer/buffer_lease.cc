@@ -7,6 +7,7 @@
 #include "libs/base/status.h"
 #include "libs/buffer/buffer.h"
 #include "libs/buffer/buffer_internal.h"
+#include "libs/config/rewards.h"
 
 namespace hone {
 namespace {
@@ -31,14 +32,15 @@ void Buffer::Describe(const v1::RunSpec& spec, const QueueId& queue, const v1::S
     lease->set_evaluation(queue.name);
     lease->set_group_size(std::max(1, e.samples()));
     *lease->mutable_sampling() = e.sampling();
+    *lease->mutable_reward() = RewardOf(spec, e.prompt_set());
   } else {
     const v1::GrpoStage& stage = FindStage(spec, queue.name)->grpo();
     lease->set_stage(queue.name);
     lease->set_group_size(stage.group_size());
     *lease->mutable_sampling() = stage.sampling();
+    *lease->mutable_reward() = RewardOf(spec, stage.prompt_set());
   }
   lease->set_seed(SamplingSeed(spec.seed(), queue));
-  *lease->mutable_reward() = spec.reward();
   lease->set_exact_version(issue.exact_version());
   lease->set_min_version(issue.min_version());
   lease->set_lease_id(issue.lease_id());
@@ -126,6 +128,22 @@ absl::Status Buffer::LeaseEvaluations(const v1::StoredRun& run,
   return absl::OkStatus();
 }
 
+// How many of the next step's issues, those from `first` on, the worker may have beside those that
+// it has: all workers begin a step together, so none takes another's part.
+absl::StatusOr<int64_t> Buffer::ShareAhead(const v1::LeasePromptsRequest& request,
+                                           const v1::GrpoStage& stage, const IssueQueue& queue,
+                                           int64_t first) const {
+  int64_t workers = 0;
+  for (const auto& [id, w] : rollouts_.all()) workers += w.run_id == request.run_id();
+  int64_t share = (stage.prompts_per_step() + workers - 1) / std::max<int64_t>(workers, 1);
+  HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> leased, queue.List(v1::ISSUE_STATE_LEASED));
+  for (auto n = std::lower_bound(leased.begin(), leased.end(), first); n != leased.end(); ++n) {
+    HONE_ASSIGN_OR_RETURN(const v1::StoredIssue issue, queue.Get(*n));
+    share -= issue.issue().worker_id() == request.worker_id();
+  }
+  return std::max<int64_t>(share, 0);
+}
+
 absl::Status Buffer::LeaseStage(const v1::StoredRun& run, const v1::LeasePromptsRequest& request,
                                 v1::LeasePromptsResponse* response, bool* open) {
   const int64_t version = request.weights_version();
@@ -150,21 +168,35 @@ absl::Status Buffer::LeaseStage(const v1::StoredRun& run, const v1::LeasePrompts
                         replaced;
     WriteBatch batch;
     auto left = [&] { return int64_t{request.max_groups()} - response->leases_size(); };
-    auto bind = [&](v1::StoredIssue& issue) {
-      issue.set_exact_version(staleness == 0 ? newest : -1);
-      issue.set_min_version(std::max<int64_t>(0, newest - staleness));
+    auto bind = [&](v1::StoredIssue& issue, int64_t n) {
+      const int64_t exact = stage->first_step() + n / spec.grpo().prompts_per_step();
+      issue.set_exact_version(staleness == 0 ? exact : -1);
+      issue.set_min_version(staleness == 0 ? exact : std::max<int64_t>(0, newest - staleness));
     };
-    HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> ready,
-                          queue.List(v1::ISSUE_STATE_READY, left()));
-    for (const int64_t n : ready) {
-      HONE_ASSIGN_OR_RETURN(v1::StoredIssue issue, queue.Get(n));
-      bind(issue);
-      HONE_RETURN_IF_ERROR(Lease(run, queue, issue, request, batch, response));
-    }
-    while (left() > 0 && queue.head().next_issue() < end) {
-      v1::StoredIssue issue;
-      bind(issue);
-      HONE_RETURN_IF_ERROR(Lease(run, queue, issue, request, batch, response));
+    // Issues below `stop`, at most `limit` of them.
+    auto lease = [&](int64_t stop, int64_t limit) -> absl::Status {
+      HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> ready,
+                            queue.List(v1::ISSUE_STATE_READY, limit));
+      for (const int64_t n : ready) {
+        if (n >= stop) break;
+        HONE_ASSIGN_OR_RETURN(v1::StoredIssue issue, queue.Get(n));
+        bind(issue, n);
+        HONE_RETURN_IF_ERROR(Lease(run, queue, issue, request, batch, response));
+        --limit;
+      }
+      for (; limit > 0 && queue.head().next_issue() < stop; --limit) {
+        v1::StoredIssue issue;
+        bind(issue, queue.head().next_issue());
+        HONE_RETURN_IF_ERROR(Lease(run, queue, issue, request, batch, response));
+      }
+      return absl::OkStatus();
+    };
+    HONE_RETURN_IF_ERROR(lease(end, left()));
+    if (request.ahead() && staleness == 0 && response->leases_size() == 0) {
+      HONE_ASSIGN_OR_RETURN(const int64_t share, ShareAhead(request, spec.grpo(), queue, end));
+      HONE_RETURN_IF_ERROR(lease(std::min(end + spec.grpo().prompts_per_step(),
+                                          spec.grpo().steps() * spec.grpo().prompts_per_step()),
+                                 std::min(left(), share)));
     }
     if (batch.empty()) continue;
     queue.Save(batch);

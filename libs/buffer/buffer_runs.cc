@@ -35,7 +35,8 @@ absl::Status CheckSpec(const v1::RunSpec& spec) {
       return absl::InvalidArgumentError(absl::StrCat("spec.stages[", i, "]", parts...));
     };
     HONE_RETURN_IF_ERROR(CheckName(absl::StrCat("spec.stages[", i, "].name"), s.name()));
-    if (!s.has_grpo() && !s.has_sft()) return wrong(" has no kind: sft or grpo is expected");
+    if (s.kind_case() == v1::StageSpec::KIND_NOT_SET)
+      return wrong(" has no kind: pretrain, sft or grpo is expected");
     if (Steps(s) <= 0) return wrong(".steps is ", Steps(s), ", expected > 0");
     if (s.has_grpo() && s.grpo().prompts_per_step() <= 0)
       return wrong(".grpo.prompts_per_step is ", s.grpo().prompts_per_step(), ", expected > 0");

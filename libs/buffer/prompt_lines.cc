@@ -54,18 +54,40 @@ absl::Status TakeString(const std::string& field, const Json& value, std::string
   return absl::OkStatus();
 }
 
+// A conversation. `text` becomes what the user said last.
+absl::Status SetMessages(const std::string& field, const Json& messages, v1::Prompt* p) {
+  const auto wrong = [&](const auto&... what) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", field, "\": ", what...));
+  };
+  if (!p->text().empty())
+    return absl::InvalidArgumentError("has both a prompt and messages, expected one of them");
+  if (!messages.is_array() || messages.empty())
+    return wrong("expected a list of messages that is not empty");
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Json& m = messages[i];
+    if (!m.is_object() || !m.contains("role") || !m["role"].is_string())
+      return wrong("message ", i, " has no \"role\" (a string)");
+    const auto content = m.find("content");
+    const bool text = content != m.end() && content->is_string();
+    if (!text && !m.contains("tool_calls"))
+      return wrong("message ", i, " has no \"content\" (a string)");
+    if (text && m["role"] == "user") p->set_text(content->get<std::string>());
+  }
+  if (p->text().empty()) return wrong("no message of the user has a text");
+  p->set_messages(messages.dump());
+  return absl::OkStatus();
+}
+
 absl::Status SetField(const std::string& field, const Json& value, v1::Prompt* p) {
   if (field == "prompt" || field == "text") {
     if (!p->text().empty())
       return absl::InvalidArgumentError("has both \"prompt\" and \"text\", expected one of them");
-    if (field == "prompt" && value.is_array())
-      return absl::InvalidArgumentError("\"prompt\" is a list: chat messages need a chat template");
+    if (field == "prompt" && value.is_array()) return SetMessages(field, value, p);
     HONE_RETURN_IF_ERROR(TakeString(field, value, p->mutable_text()));
     return p->text().empty() ? absl::InvalidArgumentError(absl::StrCat("\"", field, "\" is empty"))
                              : absl::OkStatus();
   }
-  if (field == "messages")
-    return absl::InvalidArgumentError("\"messages\": chat messages need a chat template");
+  if (field == "messages") return SetMessages(field, value, p);
   if (field == "response") return TakeString(field, value, p->mutable_response());
   if (field == "answer") {
     if (value.is_number() || value.is_boolean())
@@ -110,7 +132,8 @@ int Depth(absl::string_view json) {
 
 }  // namespace
 
-absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line) {
+absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line,
+                                           const PromptFields& fields) {
   if (Depth(text) > kMaxDepth)
     return absl::InvalidArgumentError(absl::StrCat("nested more than ", kMaxDepth, " deep"));
   Json json;
@@ -123,15 +146,29 @@ absl::StatusOr<v1::Prompt> ParsePromptLine(absl::string_view text, int64_t line)
     return absl::InvalidArgumentError(
         absl::StrCat("is a JSON ", json.type_name(), ", expected an object"));
   v1::Prompt prompt;
-  for (const auto& [field, value] : json.items())
-    HONE_RETURN_IF_ERROR(SetField(field, value, &prompt));
-  if (prompt.text().empty())
-    return absl::InvalidArgumentError("has no \"prompt\" (a string: the rendered prompt)");
+  const std::pair<const std::string&, const char*> names[] = {
+      {fields.prompt, "prompt"}, {fields.answer, "answer"}, {fields.id, "id"}};
+  for (const auto& [field, value] : json.items()) {
+    std::string known = field;
+    bool displaced = false;
+    for (const auto& [name, usual] : names) {
+      if (field == name) known = usual;
+      displaced = displaced || (name != usual && field == usual);
+    }
+    if (displaced && known == field)
+      ToValue(value, &(*prompt.mutable_metadata()->mutable_fields())[field]);
+    else
+      HONE_RETURN_IF_ERROR(SetField(known, value, &prompt));
+  }
+  if (prompt.text().empty() && fields.prompt_required)
+    return absl::InvalidArgumentError(
+        "has no \"prompt\" (a string: the rendered prompt) and no \"messages\"");
   if (prompt.id().empty()) prompt.set_id(absl::StrCat(line));
   return prompt;
 }
 
-ParsedLines ParsePromptLines(absl::string_view lines, int64_t first_line) {
+ParsedLines ParsePromptLines(absl::string_view lines, int64_t first_line,
+                             const PromptFields& fields) {
   ParsedLines parsed;
   while (!lines.empty() && parsed.errors.size() < kMaxErrors) {
     const size_t end = lines.find('\n');
@@ -139,7 +176,7 @@ ParsedLines ParsePromptLines(absl::string_view lines, int64_t first_line) {
     const int64_t number = first_line + parsed.lines++;
     lines.remove_prefix(end == absl::string_view::npos ? lines.size() : end + 1);
     if (absl::StripAsciiWhitespace(line).empty()) continue;
-    absl::StatusOr<v1::Prompt> prompt = ParsePromptLine(line, number);
+    absl::StatusOr<v1::Prompt> prompt = ParsePromptLine(line, number, fields);
     if (prompt.ok())
       parsed.prompts.push_back({number, *std::move(prompt)});
     else

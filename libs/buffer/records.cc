@@ -88,10 +88,12 @@ const v1::EvaluationSpec* FindEvaluation(const v1::RunSpec& spec, const std::str
 }
 
 int64_t Steps(const v1::StageSpec& stage) {
+  if (stage.has_pretrain()) return stage.pretrain().steps();
   return stage.has_grpo() ? stage.grpo().steps() : stage.sft().steps();
 }
 
 const std::string& PromptSetOf(const v1::StageSpec& stage) {
+  if (stage.has_pretrain()) return stage.pretrain().prompt_set();
   return stage.has_grpo() ? stage.grpo().prompt_set() : stage.sft().prompt_set();
 }
 

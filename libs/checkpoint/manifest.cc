@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
-#include "libs/checkpoint/strict_json.h"
+#include "libs/json/strict_json.h"
 
 namespace hone {
 namespace {

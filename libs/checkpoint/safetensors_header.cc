@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/status.h"
-#include "libs/checkpoint/strict_json.h"
+#include "libs/json/strict_json.h"
 
 namespace hone {
 namespace {

@@ -1,5 +1,7 @@
 #include "libs/clients/coordinator_client.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -107,6 +109,8 @@ absl::StatusOr<TrajectorySource::Batch> CoordinatorClient::PullBatch(
   absl::Status status = rpc::FromCall(reader->Finish(), peer_);
   if (absl::IsDeadlineExceeded(status)) status = absl::UnavailableError(status.message());
   HONE_RETURN_IF_ERROR(status);
+  std::sort(batch.groups.begin(), batch.groups.end(),
+            [](const v1::Group& a, const v1::Group& b) { return a.issue() < b.issue(); });
   return batch;
 }
 

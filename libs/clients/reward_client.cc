@@ -120,11 +120,15 @@ void RewardClient::Serve(Stream& s) {
     const TimePoint start = std::chrono::steady_clock::now();
     const absl::Status status = Connect(s);
     const bool worked = std::chrono::steady_clock::now() - start > std::chrono::seconds(2);
-    Expire(s);
+    // The specification is wrong, or names a scorer that is not there: no time will mend that.
+    const bool hopeless = absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status);
+    Expire(s, status, hopeless);
     MutexLock lock(s.mu);
     if (s.stop) return;
     if (!away || worked)
-      Log(LogLevel::kWarning, absl::StrCat(peer_, ": ", status.ToString(), "; trying again"));
+      Log(hopeless ? LogLevel::kError : LogLevel::kWarning,
+          absl::StrCat(status.message(),
+                       hopeless ? "; completions stay without a verdict" : "; trying again"));
     away = true;
     pause = worked ? std::chrono::milliseconds(50)
                    : std::min<Duration>(pause * 2, std::chrono::seconds(2));
@@ -191,13 +195,13 @@ absl::Status RewardClient::Connect(Stream& s) {
   return rpc::FromCall(stream->Finish(), peer_);
 }
 
-void RewardClient::Expire(Stream& s) {
+void RewardClient::Expire(Stream& s, const absl::Status& why, bool all) {
   std::vector<std::function<void(v1::Verdict)>> expired;
   {
     MutexLock lock(s.mu);
     const TimePoint now = std::chrono::steady_clock::now();
     for (auto it = s.open.begin(); it != s.open.end();) {
-      if (it->second.deadline > now) {
+      if (!all && it->second.deadline > now) {
         ++it;
         continue;
       }
@@ -205,7 +209,9 @@ void RewardClient::Expire(Stream& s) {
       it = s.open.erase(it);
     }
   }
-  for (auto& done : expired) done(Unavailable(absl::StrCat(peer_, " did not answer in time")));
+  for (auto& done : expired)
+    done(Unavailable(all ? std::string(why.message())
+                         : absl::StrCat(peer_, " did not answer in time: ", why.message())));
 }
 
 }  // namespace hone

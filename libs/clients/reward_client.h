@@ -20,7 +20,9 @@ namespace hone {
 // The reward service over one bidirectional stream per reward specification. A stream that breaks
 // is opened again and its open items are sent again: scoring is stateless. An item that nobody
 // scored for `patience` ends as OUTCOME_VERIFIER_UNAVAILABLE, as do all open ones when the client
-// is destroyed. Thread-safe.
+// is destroyed, and when the service says that the specification is wrong or that it has not got a
+// scorer (INVALID_ARGUMENT, FAILED_PRECONDITION): the verdict's reason is what it said.
+// Thread-safe.
 class RewardClient final : public VerdictSource {
  public:
   static absl::StatusOr<std::unique_ptr<RewardClient>> Create(
@@ -38,7 +40,8 @@ class RewardClient final : public VerdictSource {
   void Serve(Stream& stream);
   // One connection: until it breaks or the client stops.
   absl::Status Connect(Stream& stream);
-  void Expire(Stream& stream);
+  // Gives up the items that have waited too long, or all of them, because of `why`.
+  void Expire(Stream& stream, const absl::Status& why, bool all);
 
   const std::unique_ptr<v1::RewardService::Stub> stub_;
   const std::string peer_;

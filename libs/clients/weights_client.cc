@@ -49,7 +49,7 @@ void WeightsClient::End() {
 
 void WeightsClient::Follow(const std::string& run_id, const std::string& address,
                            const ParameterLayout& layout, DType dtype,
-                           std::function<void()> arrived) {
+                           std::shared_ptr<const Weights> base, std::function<void()> arrived) {
   End();
   {
     MutexLock lock(mu_);
@@ -60,7 +60,7 @@ void WeightsClient::Follow(const std::string& run_id, const std::string& address
   Subscription& s = *subscription_;
   s.run_id = run_id;
   s.address = address;
-  s.stager = std::make_unique<Stager>(run_id, layout, dtype);
+  s.stager = std::make_unique<Stager>(run_id, layout, dtype, std::move(base));
   s.arrived = std::move(arrived);
   s.thread = std::thread([this, &s] { Serve(s); });
 }

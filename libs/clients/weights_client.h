@@ -21,7 +21,8 @@ class WeightsClient final : public WeightsSource {
   ~WeightsClient() override;
 
   void Follow(const std::string& run_id, const std::string& address, const ParameterLayout& layout,
-              DType dtype, std::function<void()> arrived) override;
+              DType dtype, std::shared_ptr<const Weights> base,
+              std::function<void()> arrived) override;
   Arrival Take() override;
 
  private:

@@ -23,6 +23,12 @@ void Fill(v1::SftStage& s) {
   if (s.max_micro_batch_tokens() == 0) s.set_max_micro_batch_tokens(kMicroBatchTokens);
 }
 
+void Fill(v1::PretrainStage& s) {
+  Fill(*s.mutable_optimizer());
+  if (s.max_micro_batch_tokens() == 0) s.set_max_micro_batch_tokens(kMicroBatchTokens);
+  if (s.has_fim() && s.fim().rate() == 0) s.mutable_fim()->set_rate(0.5);
+}
+
 void Fill(v1::AdvantageSpec& a) {
   // A preset stands alone: it says what these fields would.
   if (!a.preset().empty()) return;
@@ -70,6 +76,11 @@ void Fill(v1::GrpoStage& g) {
   if (g.truncation() == v1::TRUNCATION_MODE_UNSPECIFIED) g.set_truncation(v1::TRUNCATION_MODE_KEEP);
 }
 
+void Fill(v1::RewardSpec& r) {
+  for (v1::ScorerSpec& scorer : *r.mutable_scorers())
+    if (scorer.weight() == 0) scorer.set_weight(1);
+}
+
 }  // namespace
 
 void ApplyDefaults(v1::SamplingParams& sampling) {
@@ -82,10 +93,11 @@ void ApplyDefaults(v1::RunSpec& spec) {
     spec.mutable_model()->set_precision(v1::PRECISION_F32);
   for (v1::StageSpec& stage : *spec.mutable_stages()) {
     if (stage.has_sft()) Fill(*stage.mutable_sft());
+    if (stage.has_pretrain()) Fill(*stage.mutable_pretrain());
     if (stage.has_grpo()) Fill(*stage.mutable_grpo());
   }
-  for (v1::ScorerSpec& scorer : *spec.mutable_reward()->mutable_scorers())
-    if (scorer.weight() == 0) scorer.set_weight(1);
+  Fill(*spec.mutable_reward());
+  for (v1::PromptSetReward& own : *spec.mutable_prompt_set_rewards()) Fill(*own.mutable_reward());
   for (v1::EvaluationSpec& evaluation : *spec.mutable_evaluations())
     ApplyDefaults(*evaluation.mutable_sampling());
   if (spec.checkpoint().keep() == 0) spec.mutable_checkpoint()->set_keep(3);

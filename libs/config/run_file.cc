@@ -22,7 +22,12 @@ void MakeAbsolute(const std::filesystem::path& folder, v1::RunSpec* spec) {
   if (spec->has_model()) {
     spec->mutable_model()->set_path(fix(spec->model().path()));
     spec->mutable_model()->set_tokenizer(fix(spec->model().tokenizer()));
+    if (spec->model().has_chat())
+      spec->mutable_model()->mutable_chat()->set_template_file(
+          fix(spec->model().chat().template_file()));
   }
+  if (!spec->model().lora().adapter().empty())
+    spec->mutable_model()->mutable_lora()->set_adapter(fix(spec->model().lora().adapter()));
   if (spec->has_checkpoint()) spec->mutable_checkpoint()->set_path(fix(spec->checkpoint().path()));
 }
 

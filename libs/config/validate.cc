@@ -11,8 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/civil_time.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "libs/config/rewards.h"
 #include "proto/google/rpc/error_details.pb.h"
 
 namespace hone {
@@ -63,11 +67,16 @@ class Validator {
     Expect(value >= 0, at, field, value, "at least 0");
   }
 
+  void Chat(const v1::ChatSpec& chat);
   void Stage(const v1::StageSpec& stage, const std::string& at);
   void Sft(const v1::SftStage& s, const std::string& at);
+  void Pretrain(const v1::PretrainStage& s, const std::string& at);
+  template <typename Spec>
+  void Supervised(const Spec& s, const std::string& at);
   void Grpo(const v1::GrpoStage& g, const std::string& at);
   void Optimizer(const v1::OptimizerSpec& o, int64_t steps, const std::string& at);
   void Moe(const v1::MoeSpec& m, const std::string& at);
+  void Lora(const v1::LoraSpec& l, const std::string& at);
   void Advantage(const v1::AdvantageSpec& a, const std::string& at);
   void Loss(const v1::LossSpec& l, const std::string& at);
   void OffPolicy(const v1::OffPolicySpec& o, v1::LossSpec::Policy policy, const std::string& at);
@@ -112,6 +121,18 @@ void Validator::Sane(const pb::Message& message, const std::string& at) {
   }
 }
 
+void Validator::Chat(const v1::ChatSpec& chat) {
+  pb::Struct variables;
+  Expect(
+      chat.variables().empty() || pb::util::JsonStringToMessage(chat.variables(), &variables).ok(),
+      "model.chat", "variables", chat.variables(), "a JSON object");
+  absl::CivilDay day;
+  // Parsing allows shorter forms; the text must be the one that the day is written as.
+  Expect(chat.date().empty() ||
+             (absl::ParseCivilTime(chat.date(), &day) && absl::FormatCivilTime(day) == chat.date()),
+         "model.chat", "date", chat.date(), "YYYY-MM-DD");
+}
+
 void Validator::Run(const v1::RunSpec& spec) {
   spec_ = &spec;
   Sane(spec, "");
@@ -119,6 +140,8 @@ void Validator::Run(const v1::RunSpec& spec) {
   if (spec.model().path().empty())
     Add("model.path", "missing (expected a folder in Hugging Face layout)");
   NotNegative(spec.model().max_context(), "model", "max_context");
+  if (spec.model().has_lora()) Lora(spec.model().lora(), "model.lora");
+  if (spec.model().has_chat()) Chat(spec.model().chat());
 
   std::map<std::string, std::string> names;
   for (int i = 0; i < spec.evaluations_size(); ++i) {
@@ -136,20 +159,14 @@ void Validator::Run(const v1::RunSpec& spec) {
   }
 
   names.clear();
-  bool scores = spec.evaluations_size() > 0;
   if (spec.stages().empty()) Add("stages", "empty (expected at least one stage)");
   for (int i = 0; i < spec.stages_size(); ++i) {
     const std::string at = absl::StrCat("stages[", i, "]");
     Stage(spec.stages(i), at);
     Unique(spec.stages(i).name(), at, "name", &names);
-    scores = scores || spec.stages(i).has_grpo();
   }
 
-  if (scores && spec.reward().scorers().empty())
-    Add("reward.scorers", "empty (expected a scorer, as there is a grpo stage or an evaluation)");
-  for (int i = 0; i < spec.reward().scorers_size(); ++i)
-    if (spec.reward().scorers(i).name().empty())
-      Add(absl::StrCat("reward.scorers[", i, "].name"), "missing (expected the name of a scorer)");
+  for (FieldViolation& v : ValidateRewards(spec)) out_->push_back(std::move(v));
 
   if (spec.checkpoint().path().empty()) Add("checkpoint.path", "missing (expected a folder)");
   NotNegative(static_cast<double>(spec.checkpoint().every_steps()), "checkpoint", "every_steps");
@@ -163,19 +180,32 @@ void Validator::Stage(const v1::StageSpec& stage, const std::string& at) {
       return Sft(stage.sft(), absl::StrCat(at, ".sft"));
     case v1::StageSpec::kGrpo:
       return Grpo(stage.grpo(), absl::StrCat(at, ".grpo"));
+    case v1::StageSpec::kPretrain:
+      return Pretrain(stage.pretrain(), absl::StrCat(at, ".pretrain"));
     case v1::StageSpec::KIND_NOT_SET:
       break;
   }
-  Add(at, "no kind (expected one of sft, grpo)");
+  Add(at, "no kind (expected one of pretrain, sft, grpo)");
 }
 
-void Validator::Sft(const v1::SftStage& s, const std::string& at) {
+template <typename Spec>
+void Validator::Supervised(const Spec& s, const std::string& at) {
   Id(s.prompt_set(), at, "prompt_set");
   Positive(s.steps(), at, "steps");
   Positive(s.batch_size(), at, "batch_size");
   Optimizer(s.optimizer(), s.steps(), absl::StrCat(at, ".optimizer"));
   Moe(s.moe(), absl::StrCat(at, ".moe"));
   NotNegative(s.max_micro_batch_tokens(), at, "max_micro_batch_tokens");
+}
+
+void Validator::Pretrain(const v1::PretrainStage& s, const std::string& at) {
+  Supervised(s, at);
+  Expect(s.fim().rate() >= 0 && s.fim().rate() <= 1, absl::StrCat(at, ".fim"), "rate",
+         s.fim().rate(), "0 to 1");
+}
+
+void Validator::Sft(const v1::SftStage& s, const std::string& at) {
+  Supervised(s, at);
   if (!s.has_gate()) return;
   const std::string gate = absl::StrCat(at, ".gate");
   Expect(evaluations_.count(s.gate().evaluation()) > 0, gate, "evaluation",
@@ -210,6 +240,22 @@ void Validator::Grpo(const v1::GrpoStage& g, const std::string& at) {
   Optimizer(g.optimizer(), g.steps() * std::max(1, g.updates_per_step()),
             absl::StrCat(at, ".optimizer"));
   Moe(g.moe(), absl::StrCat(at, ".moe"));
+}
+
+void Validator::Lora(const v1::LoraSpec& l, const std::string& at) {
+  Expect(!spec_->model().random_init(), "model", "random_init", "true",
+         "false with model.lora: adapters need a trained model under them");
+  if (!l.adapter().empty()) {
+    Expect(l.rank() == 0 && l.alpha() == 0 && l.targets().empty(), at, "adapter",
+           absl::StrCat("\"", l.adapter(), "\""),
+           "an adapter alone, or rank, alpha and targets without one");
+    return;
+  }
+  Expect(l.rank() >= 1 && l.rank() <= 4096, at, "rank", l.rank(), "1 to 4096");
+  Expect(l.alpha() >= 0, at, "alpha", l.alpha(), "more than 0, or 0 for 2 * rank");
+  for (int i = 0; i < l.targets_size(); ++i)
+    Expect(!l.targets(i).empty(), at, absl::StrCat("targets[", i, "]"), "\"\"",
+           "the name of a module");
 }
 
 void Validator::Sampling(const v1::SamplingParams& s, const std::string& at) {
@@ -330,6 +376,8 @@ void Validator::Optimizer(const v1::OptimizerSpec& o, int64_t steps, const std::
 void Validator::Moe(const v1::MoeSpec& m, const std::string& at) {
   NotNegative(m.bias_update_rate(), at, "bias_update_rate");
   NotNegative(m.sequence_balance(), at, "sequence_balance");
+  Expect(m.bias_update_rate() == 0 || !spec_->model().has_lora(), at, "bias_update_rate",
+         m.bias_update_rate(), "0 with model.lora, which freezes the model");
 }
 
 }  // namespace

@@ -55,11 +55,11 @@ class WeightsSource {
  public:
   virtual ~WeightsSource() = default;
   // Follows a run's weights from now on, in the background; a second call replaces the first.
-  // `layout` must live until the next call or destruction. `arrived` is called (from any thread)
-  // when Take has something.
+  // `layout` must live until the next call or destruction; `base` as in Stager. `arrived` is called
+  // (from any thread) when Take has something.
   virtual void Follow(const std::string& run_id, const std::string& address,
                       const ParameterLayout& layout, DType dtype,
-                      std::function<void()> arrived) = 0;
+                      std::shared_ptr<const Weights> base, std::function<void()> arrived) = 0;
   struct Arrival {
     std::shared_ptr<const Weights> weights;  // null: nothing new
     int64_t version = -1;

@@ -8,19 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/base/log.h"
-#include "libs/base/random.h"
 #include "libs/base/status.h"
-#include "libs/checkpoint/hf_reader.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
-#include "libs/model/load.h"
+#include "libs/model/lora.h"
 
 namespace hone {
 namespace {
-
-double Seconds(Duration d) {
-  return std::chrono::duration<double>(d).count();
-}
 
 google::protobuf::Duration ProtoWait() {
   return google::protobuf::util::TimeUtil::SecondsToDuration(5);
@@ -88,19 +82,23 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   s.highest_version = acquired.highest_version();
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
-  s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context);
+  s.transformer = 
+      std::make_unique<Transformer>(s.folder.config, s.folder.max_context, s.folder.lora);
   s.trainer =
       std::make_unique<Trainer>(*s.transformer, Trainer::Options{.threads = options_.threads,
                                                                  .dtype = s.folder.dtype,
                                                                  .vocab = s.folder.vocab});
   if (acquired.checkpoint_step() >= 0) {
     HONE_ASSIGN_OR_RETURN(s.position,
-                          LoadCheckpoint(acquired.checkpoint_path(), *s.transformer, *s.trainer));
+                          
+                          LoadCheckpoint(acquired.checkpoint_path(), model, s.folder,
+                                         *s.transformer, *s.trainer));
     if (s.position.step != acquired.checkpoint_step())
       return absl::DataLossError(absl::StrCat(acquired.checkpoint_path(), " is of step ",
                                               s.position.step, ", expected ",
                                               acquired.checkpoint_step()));
     s.resumed = true;
+    s.base_digest = BaseDigest(s.trainer->weights());
     return absl::OkStatus();
   }
   if (model.random_init()) {
@@ -114,10 +112,12 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
                                                      nullptr);
     HONE_CHECK(error == nullptr) << error;
   } else {
-    HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(model.path()));
+    if (s.transformer->layout().adapted())
+      InitializeAdapters(s.transformer->layout(), s.spec.seed(), s.trainer->weights());
     HONE_RETURN_IF_ERROR(
-        LoadWeights(reader, s.folder.config, s.transformer->layout(), s.trainer->weights()));
+        LoadModelWeights(model, s.folder, s.transformer->layout(), s.trainer->weights()));
   }
+  s.base_digest = BaseDigest(s.trainer->weights());
   s.trainer->WeightsChanged();
   return absl::OkStatus();
 }
@@ -130,7 +130,8 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
   Log(LogLevel::kInfo, s.resumed ? "run resumed" : "run begins",
       {{"run", s.run_id},
        {"step", s.position.step},
-       {"parameters", s.transformer->layout().size()}});
+       {"parameters", s.transformer->layout().size()},
+       {"trained", s.transformer->layout().trained_size()}});
   Publish(s);
   bool found = !s.resumed;
   for (const v1::StageSpec& stage : s.spec.stages()) {
@@ -149,7 +150,9 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
     begin.set_first_step(s.position.step - s.position.stage_step);
     begin.set_incarnation(options_.incarnation);
     HONE_RETURN_IF_ERROR(source_.BeginStage(begin));
-    HONE_RETURN_IF_ERROR(stage.has_sft() ? RunSft(s, stage) : RunGrpo(s, stage));
+    HONE_RETURN_IF_ERROR(stage.has_sft()        ? RunSft(s, stage)
+                         : stage.has_pretrain() ? RunPretrain(s, stage)
+                                                : RunGrpo(s, stage));
     if (stop_) return absl::OkStatus();
     v1::EndStageRequest end;
     end.set_run_id(s.run_id);
@@ -163,50 +166,6 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
         absl::StrCat("the checkpoint is of stage ", s.position.stage, ", which the run lacks"));
   Log(LogLevel::kInfo, "run succeeded", {{"run", s.run_id}, {"step", s.position.step}});
   return absl::OkStatus();
-}
-
-absl::Status LearnerLoop::RunSft(Session& s, const v1::StageSpec& stage) {
-  const v1::SftStage& spec = stage.sft();
-  std::vector<Demonstration> data;
-  {
-    auto scope = ledger_.Enter("load");
-    HONE_ASSIGN_OR_RETURN(const std::vector<v1::Prompt> prompts,
-                          source_.ReadPrompts(spec.prompt_set()));
-    for (const v1::Prompt& p : prompts) {
-      Demonstration d;
-      HONE_ASSIGN_OR_RETURN(d.prompt,
-                            s.folder.tokenizer->Encode(p.text(), {.parse_special = true}));
-      HONE_ASSIGN_OR_RETURN(d.response,
-                            s.folder.tokenizer->Encode(p.response(), {.parse_special = true}));
-      if (d.response.empty())
-        return absl::InvalidArgumentError(
-            absl::StrCat("prompt set ", spec.prompt_set(), ", prompt ", p.id(), ": no response"));
-      data.push_back(std::move(d));
-    }
-  }
-  const auto size = static_cast<uint64_t>(data.size());
-  if (size == 0)
-    return absl::InvalidArgumentError(absl::StrCat("prompt set ", spec.prompt_set(), " is empty"));
-  const PhiloxKey key = DeriveKey(KeyFromSeed(s.spec.seed()), absl::StrCat("sft/", stage.name()));
-  std::vector<Demonstration> batch;
-  while (s.position.stage_step < spec.steps() && !stop_) {
-    batch.clear();
-    for (int i = 0; i < spec.batch_size(); ++i) {
-      const auto n = static_cast<uint64_t>(s.position.stage_step * spec.batch_size() + i);
-      const Permutation order(DeriveKey(key, n / size), size);
-      batch.push_back(data[order.At(n % size)]);
-    }
-    const TimePoint start = std::chrono::steady_clock::now();
-    auto scope = ledger_.Enter("train");
-    HONE_ASSIGN_OR_RETURN(StepValues values,
-                          s.trainer->SftStep(spec, batch, s.position.stage_step));
-    scope.Leave();
-    values["train_seconds"] = Seconds(std::chrono::steady_clock::now() - start);
-    const bool last = s.position.stage_step + 1 == spec.steps();
-    HONE_RETURN_IF_ERROR(AfterStep(s, stage, std::move(values), /*publish=*/last, last));
-  }
-  if (stop_) return absl::OkStatus();
-  return EvaluateAll(s, spec.gate().evaluation(), spec.gate().min_pass_at_1());
 }
 
 absl::StatusOr<TrajectorySource::Batch> LearnerLoop::Pull(Session& s, const v1::StageSpec& stage) {
@@ -230,14 +189,15 @@ absl::Status LearnerLoop::RunGrpo(Session& s, const v1::StageSpec& stage) {
   const v1::GrpoStage& spec = stage.grpo();
   s.last_step_end = std::chrono::steady_clock::now();
   while (s.position.stage_step < spec.steps() && !stop_) {
-    {
-      auto scope = ledger_.Enter("wait_coordinator");
-      HONE_RETURN_IF_ERROR(s.log->Flush());
-    }
     const TimePoint asked = std::chrono::steady_clock::now();
     const auto batch = Pull(s, stage);
     if (stop_) return absl::OkStatus();
     HONE_RETURN_IF_ERROR(batch.status());
+    {
+      // The step before is long committed, unless the coordinator was away.
+      auto scope = ledger_.Enter("wait_coordinator");
+      HONE_RETURN_IF_ERROR(s.log->Flush());
+    }
     const TimePoint start = std::chrono::steady_clock::now();
     auto scope = ledger_.Enter("train");
     HONE_ASSIGN_OR_RETURN(StepValues values,
@@ -270,7 +230,8 @@ void LearnerLoop::Publish(Session& s) {
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
   sink_.Publish(
-      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights()));
+      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights(),
+                     s.base_digest));
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }
@@ -280,6 +241,9 @@ absl::Status LearnerLoop::AfterStep(Session& s, const v1::StageSpec& stage, Step
   ++s.position.step;
   ++s.position.stage_step;
   const TimePoint now = std::chrono::steady_clock::now();
+  // First of all, since workers wait for it. Should this process end before the step is committed,
+  // the next one makes the same version again.
+  if (publish) Publish(s);
   values["step_seconds"] = Seconds(now - s.last_step_end);
   s.last_step_end = now;
   const double seconds = values["train_seconds"];
@@ -300,7 +264,6 @@ absl::Status LearnerLoop::AfterStep(Session& s, const v1::StageSpec& stage, Step
   for (const auto& [name, value] : values) (*m.mutable_values())[name] = value;
   *m.mutable_time() = google::protobuf::util::TimeUtil::GetCurrentTime();
   s.log->Add(std::move(commit));
-  if (publish) Publish(s);
   if (metrics_ != nullptr) {
     for (const auto& [name, value] : values) {
       auto it = gauges_.find(name);

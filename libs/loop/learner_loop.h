@@ -57,6 +57,10 @@ class LearnerLoop {
   absl::Status Work(const v1::AcquireRunResponse& acquired);
   absl::Status Load(Session& s, const v1::AcquireRunResponse& acquired);
   absl::Status RunSft(Session& s, const v1::StageSpec& stage);
+  absl::Status RunPretrain(Session& s, const v1::StageSpec& stage);
+  // The steps of a stage that learns from `data`, shuffled per epoch.
+  absl::Status TrainOn(const std::vector<Demonstration>& data, const v1::SftStage& spec, Session& s,
+                       const v1::StageSpec& stage);
   absl::Status RunGrpo(Session& s, const v1::StageSpec& stage);
   absl::StatusOr<TrajectorySource::Batch> Pull(Session& s, const v1::StageSpec& stage);
   // After every step: metrics, publishing, checkpoints, pause and cancellation.

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
-#include "libs/model/config.h"
+#include "libs/chat/chat_format.h"
+#include "libs/model/parameters.h"
 #include "libs/tensor/matrix.h"
 #include "libs/tokenizer/tokenizer.h"
 #include "proto/hone/v1/config.pb.h"
@@ -15,14 +18,28 @@ namespace hone {
 struct ModelFolder {
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<ChatFormat> chat;  // when the run writes prompts out as conversations
   int64_t max_context = 0;
   int64_t vocab =
       0;  // ids that can be sampled: those of the tokenizer that the embedding has rows for
   DType dtype = DType::kF32;
+  LoraConfig lora;  // of the run, or of the adapter that it starts from
 };
 
 // INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: precision bf16 without a matrix
 // unit for it.
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec);
+
+// The weights of a model folder, and of the adapter that `spec` names, if any, merged. Errors of
+// LoadWeights and LoadAdapters.
+absl::Status LoadModelWeights(const v1::ModelSpec& spec, const ModelFolder& folder,
+                              const ParameterLayout& layout, Weights& weights);
+
+// What the model is given for `prompt`: the conversation in its chat template, or the prompt's text
+// with its control tokens. INVALID_ARGUMENT for messages in a run without `model.chat`.
+absl::StatusOr<PromptTokens> EncodePrompt(const ModelFolder& folder, const v1::Prompt& prompt);
+// The demonstration of `prompt`, as the model would have sampled it.
+absl::StatusOr<std::vector<int32_t>> EncodeResponse(const ModelFolder& folder,
+                                                    const v1::Prompt& prompt);
 
 }  // namespace hone

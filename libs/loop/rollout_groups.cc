@@ -4,6 +4,7 @@
 #include "libs/base/log.h"
 #include "libs/base/periodic.h"
 #include "libs/loop/assignment.h"
+#include "libs/loop/score_item.h"
 
 namespace hone {
 
@@ -15,17 +16,17 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
   group->unfinished = lease.group_size();
   absl::Status status;
   GroupRequest request;
-  const auto ids = a.folder.tokenizer->Encode(lease.prompt().text(), {.parse_special = true});
+  const absl::StatusOr<PromptTokens> prompt = EncodePrompt(a.folder, lease.prompt());
   // A lease for other weights came too late or too early: someone else, or a later call, gets it.
   const bool stale = group->pinned && lease.exact_version() != a.engine->version();
   if (stale) {
     status = absl::AbortedError(absl::StrCat("lease is for weights version ", lease.exact_version(),
                                              ", this worker has ", a.engine->version()));
-  } else if (!ids.ok()) {
-    status = ids.status();
+  } else if (!prompt.ok()) {
+    status = prompt.status();
   } else {
     request = {.id = static_cast<uint64_t>(lease.lease_id()),
-               .prompt = *ids,
+               .prompt = prompt->ids,
                .group_size = lease.group_size(),
                .sampling = lease.sampling(),
                .seed = lease.seed(),
@@ -42,12 +43,12 @@ void RolloutLoop::Submit(Assignment& a, const v1::Lease& lease) {
     g.set_issue(lease.issue());
     g.set_prompt_id(lease.prompt().id());
     g.set_epoch(lease.epoch());
-    g.mutable_prompt_token_ids()->Assign(ids->begin(), ids->end());
+    g.mutable_prompt_token_ids()->Assign(prompt->ids.begin(), prompt->ids.end());
     *g.mutable_sampling() = lease.sampling();
     g.set_seed(lease.seed());
     g.set_weights_version(a.engine->version());
     g.set_worker_id(options_.worker_id);
-    g.set_prompt_text(lease.prompt().text());
+    g.set_prompt_text(prompt->text);
     for (int i = 0; i < lease.group_size(); ++i) g.add_completions()->set_sample_index(i);
     status = a.engine->Submit(std::move(request));
   }
@@ -85,11 +86,9 @@ void RolloutLoop::Finished(Assignment& a, const GroupRequest& request, v1::Compl
   const bool aborted = completion.finish_reason() == v1::FINISH_REASON_ABORT;
   group->aborted |= aborted;
   v1::ScoreItem item;
-  *item.mutable_prompt() = group->prompt;
-  item.set_completion(completion.text());
-  item.set_finish_reason(completion.finish_reason());
   {
     MutexLock lock(group->mu);
+    item = MakeScoreItem(group->prompt, group->commit.group().prompt_text(), completion);
     *group->commit.mutable_group()->mutable_completions(index) = std::move(completion);
   }
   if (--group->unfinished == 0) {

@@ -128,7 +128,13 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   a->weights_address = assigned.weights_address();
   a->lease_seconds = std::max<int64_t>(3, assigned.lease_seconds());
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
-  a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context);
+  a->transformer =
+      std::make_unique<Transformer>(a->folder.config, a->folder.max_context, a->folder.lora);
+  if (a->transformer->layout().adapted()) {
+    a->base = std::make_shared<Weights>(a->transformer->layout(), a->folder.dtype);
+    HONE_RETURN_IF_ERROR(
+        LoadModelWeights(assigned.model(), a->folder, a->transformer->layout(), *a->base));
+  }
   Assignment* raw = a.get();
   a->engine =
       std::make_unique<Engine>(*a->transformer, a->folder.tokenizer.get(),
@@ -153,7 +159,8 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
     stats_ = {.run_id = a.run_id};
     weights_arrived_ = false;
   }
-  weights_.Follow(a.run_id, a.weights_address, a.transformer->layout(), a.folder.dtype, [this] {
+  weights_.Follow(a.run_id, a.weights_address, a.transformer->layout(), a.folder.dtype, a.base,
+                  [this] {
     MutexLock lock(mu_);
     weights_arrived_ = true;
     wake_.notify_all();
@@ -175,10 +182,13 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
         });
     while (!Done(a)) {
       SwapWeights(a);
-      std::deque<v1::Lease> leases;
+      std::vector<v1::Lease> leases;
       {
         MutexLock lock(mu_);
-        leases.swap(leased_);
+        const auto due = std::stable_partition(leased_.begin(), leased_.end(),
+                                               [this](const v1::Lease& l) { return !IsDue(l); });
+        leases.assign(std::make_move_iterator(due), std::make_move_iterator(leased_.end()));
+        leased_.erase(due, leased_.end());
       }
       for (const v1::Lease& lease : leases) Submit(a, lease);
       ServeVisits(&a);
@@ -203,8 +213,9 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       auto scope = ledger_.Enter(state);
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-                       return stop_ || reassigned_ || weights_arrived_ || !leased_.empty() ||
-                              !visits_.empty();
+                       return stop_ || reassigned_ || weights_arrived_ || !visits_.empty() ||
+                              std::any_of(leased_.begin(), leased_.end(),
+                                          [this](const v1::Lease& l) { return IsDue(l); });
                      });
     }
   }
@@ -248,7 +259,9 @@ bool RolloutLoop::Done(Assignment& a) const {
   MutexLock lock(mu_);
   if (reassigned_) return true;
   if (!stop_) return false;
-  return !drain_ || (a.groups.empty() && leased_.empty());
+  return !drain_ ||
+         (a.groups.empty() && std::none_of(leased_.begin(), leased_.end(),
+                                           [this](const v1::Lease& l) { return IsDue(l); }));
 }
 
 void RolloutLoop::LeaseThread(Assignment& a) {
@@ -258,12 +271,14 @@ void RolloutLoop::LeaseThread(Assignment& a) {
     {
       MutexLock lock(mu_);
       lock.WaitUntil(wake_, kNoDeadline, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-        return stop_ || reassigned_ || (version_ >= 0 && sequences_ < options_.max_sequences);
+        return stop_ || reassigned_ ||
+               (version_ >= 0 && sequences_ - Ahead() < options_.max_sequences);
       });
       if (stop_ || reassigned_) return;
       request.set_weights_version(version_);
       request.set_max_groups(static_cast<int32_t>(std::clamp<int64_t>(
-          (options_.max_sequences - sequences_) / 8, 1, 8)));  // leave some to others
+          (options_.max_sequences - sequences_ + Ahead()) / 8, 1, 8)));  // leave some to others
+      request.set_ahead(Ahead() < options_.max_sequences);
     }
     request.set_worker_id(options_.worker_id);
     request.set_incarnation(options_.incarnation);
@@ -297,6 +312,18 @@ void RolloutLoop::LeaseThread(Assignment& a) {
                      });
     }
   }
+}
+
+// Leases of the next step, taken ahead, wait for its weights.
+bool RolloutLoop::IsDue(const v1::Lease& lease) const {
+  return lease.exact_version() <= version_;
+}
+
+int64_t RolloutLoop::Ahead() const {
+  int64_t sequences = 0;
+  for (const v1::Lease& l : leased_)
+    if (!IsDue(l)) sequences += l.group_size();
+  return sequences;
 }
 
 bool RolloutLoop::SwapWeights(Assignment& a) {

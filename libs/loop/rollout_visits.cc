@@ -44,10 +44,12 @@ absl::Status RolloutLoop::Generate(GroupRequest request, const std::string& prom
   VisitEngine([&](Assignment* a) {
     if (a == nullptr) return;
     if (request.prompt.empty()) {
-      auto ids = a->folder.tokenizer->Encode(prompt_text, {.parse_special = true});
-      status = ids.status();
-      if (!ids.ok()) return;
-      request.prompt = *std::move(ids);
+      v1::Prompt prompt;
+      prompt.set_text(prompt_text);
+      auto tokens = EncodePrompt(a->folder, prompt);
+      status = tokens.status();
+      if (!tokens.ok()) return;
+      request.prompt = std::move(tokens->ids);
     }
     // Apart from lease ids, which count from 1.
     request.id = (uint64_t{1} << 63) + static_cast<uint64_t>(++request_ids_);

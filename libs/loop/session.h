@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -8,6 +9,10 @@
 #include "libs/loop/training_checkpoint.h"
 
 namespace hone {
+
+inline double Seconds(Duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 // The run that a learner works on.
 struct LearnerLoop::Session {
@@ -18,6 +23,7 @@ struct LearnerLoop::Session {
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<StepLog> log;
   Position position;
+  uint64_t base_digest = 0;  // as in Snapshot::Take
   bool resumed = false;
   int64_t highest_version = 0;  // below it nothing is published: it was once before
   TimePoint last_step_end = std::chrono::steady_clock::now();

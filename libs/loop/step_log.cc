@@ -24,9 +24,12 @@ void StepLog::Add(v1::CommitStepRequest request) {
 
 absl::Status StepLog::Flush() {
   MutexLock lock(mu_);
+  ++flushing_;
+  changed_.notify_all();
   lock.WaitUntil(changed_, kNoDeadline, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !status_.ok() || (queue_.empty() && !sending_);
   });
+  --flushing_;
   return status_;
 }
 
@@ -44,6 +47,10 @@ void StepLog::Loop() {
       lock.WaitUntil(changed_, kNoDeadline, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
         return stopped_ || (status_.ok() && !queue_.empty());
       });
+      lock.WaitUntil(changed_, std::chrono::steady_clock::now() + kPause,
+                     [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+                       return stopped_ || flushing_ > 0 || queue_.size() > 1;
+                     });
       if (stopped_) return;
       request = std::move(queue_.front());
       queue_.pop_front();

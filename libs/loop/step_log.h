@@ -11,7 +11,8 @@
 namespace hone {
 
 // Commits steps in order in the background, so that a step's publishing, or the next supervised
-// step, does not wait for the coordinator's disk. Thread-safe.
+// step, does not wait for the coordinator's disk. A step waits a little for a processor that is not
+// needed to get its weights to the workers. Thread-safe.
 class StepLog {
  public:
   // `source` must outlive this.
@@ -26,6 +27,8 @@ class StepLog {
   // What the coordinator answered last.
   v1::RunState state() const;
 
+  static constexpr Duration kPause = std::chrono::milliseconds(4);
+
  private:
   void Loop();
 
@@ -33,6 +36,7 @@ class StepLog {
   mutable Mutex mu_;
   std::condition_variable changed_;
   std::deque<v1::CommitStepRequest> queue_ ABSL_GUARDED_BY(mu_);
+  int flushing_ ABSL_GUARDED_BY(mu_) = 0;  // callers of Flush: nothing pauses
   bool sending_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mu_);

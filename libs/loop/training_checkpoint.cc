@@ -8,9 +8,8 @@
 #include "libs/base/status.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/checkpoint/checkpoint_writer.h"
-#include "libs/checkpoint/hf_reader.h"
 #include "libs/checkpoint/train_state.h"
-#include "libs/model/load.h"
+#include "libs/model/adapter.h"
 #include "libs/model/save.h"
 
 namespace hone {
@@ -24,7 +23,7 @@ StoredDType Stored(DType dtype) {
 std::vector<Optimizer::Named> StateOf(Trainer& trainer) {
   std::vector<Optimizer::Named> state = trainer.optimizer().State();
   if (Weights* reference = trainer.reference()) {
-    state.push_back({"reference", &reference->parameters});
+    state.push_back({"reference", &reference->trained()});
     state.push_back({"reference_biases", &reference->biases});
   }
   std::erase_if(state, [](const Optimizer::Named& n) { return n.arena->size() == 0; });
@@ -56,8 +55,12 @@ absl::StatusOr<std::string> SaveCheckpoint(const std::string& dir, int keep,
                                            const Transformer& transformer, Trainer& trainer,
                                            const Position& position) {
   HONE_ASSIGN_OR_RETURN(const auto writer, CheckpointWriter::Create(dir, position.step));
-  HONE_RETURN_IF_ERROR(SaveModel(writer->folder(), "hf", model_folder, transformer.config(),
-                                 transformer.layout(), trainer.weights()));
+  const ParameterLayout& layout = transformer.layout();
+  HONE_RETURN_IF_ERROR(
+      layout.adapted()
+          ? SaveAdapters(writer->folder(), "adapter", model_folder, layout, trainer.weights())
+          : SaveModel(writer->folder(), "hf", model_folder, transformer.config(), layout,
+                      trainer.weights()));
   HONE_RETURN_IF_ERROR(WriteState(*writer, trainer, position));
   HONE_RETURN_IF_ERROR(writer->FinishRank());
   HONE_RETURN_IF_ERROR(writer->Commit({{"stage", position.stage}}));
@@ -65,18 +68,24 @@ absl::StatusOr<std::string> SaveCheckpoint(const std::string& dir, int keep,
   return CheckpointPath(dir, position.step);
 }
 
-absl::StatusOr<Position> LoadCheckpoint(const std::string& path, const Transformer& transformer,
+absl::StatusOr<Position> LoadCheckpoint(const std::string& path, v1::ModelSpec model,
+                                        const ModelFolder& folder, const Transformer& transformer,
                                         Trainer& trainer) {
   HONE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(path));
-  HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(checkpoint.hf_path()));
+  if (transformer.layout().adapted()) {
+    model.mutable_lora()->set_adapter(absl::StrCat(path, "/adapter"));
+  } else {
+    model.set_path(checkpoint.hf_path());
+  }
   HONE_RETURN_IF_ERROR(
-      LoadWeights(reader, transformer.config(), transformer.layout(), trainer.weights()));
+      LoadModelWeights(model, folder, transformer.layout(), trainer.weights()));
   trainer.WeightsChanged();
   HONE_ASSIGN_OR_RETURN(const StateReader state, checkpoint.OpenState());
   trainer.BeginStage(/*with_reference=*/state.Find("reference") != nullptr);
   for (const Optimizer::Named& n : StateOf(trainer))
     HONE_RETURN_IF_ERROR(
         state.Read(n.name, n.arena->data(), static_cast<size_t>(n.arena->bytes())));
+  trainer.ReferenceChanged();
   const std::map<std::string, std::string>& scalars = state.metadata(0);
   HONE_ASSIGN_OR_RETURN(const int64_t updates, DecodeInt64(scalars, "optimizer_steps"));
   trainer.optimizer().RestoreSteps(updates);

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/loop/model_folder.h"
 #include "libs/model/transformer.h"
 #include "libs/train/trainer.h"
 
@@ -18,16 +19,18 @@ struct Position {
 };
 
 // Writes <dir>/step-<step>/: weights in Hugging Face layout with the model folder's own files
-// beside them, and the training state (moments, masters, reference, position). It appears whole or
-// not at all; then all but the newest `keep` are removed. Returns the path.
+// beside them (hf/), or adapters in PEFT's layout (adapter/), and the training state (moments,
+// masters, reference, position). It appears whole or not at all; then all but the newest `keep` are
+// removed. Returns the path.
 absl::StatusOr<std::string> SaveCheckpoint(const std::string& dir, int keep,
                                            const std::string& model_folder,
                                            const Transformer& transformer, Trainer& trainer,
                                            const Position& position);
 
-// Restores a trainer to the bit. DATA_LOSS names a damaged file; INVALID_ARGUMENT a checkpoint of
+// Restores a trainer to the bit. Frozen weights come from `model`, as at the start. DATA_LOSS names a damaged file; INVALID_ARGUMENT a checkpoint of
 // another model.
-absl::StatusOr<Position> LoadCheckpoint(const std::string& path, const Transformer& transformer,
+absl::StatusOr<Position> LoadCheckpoint(const std::string& path, v1::ModelSpec model,
+                                        const ModelFolder& folder, const Transformer& transformer,
                                         Trainer& trainer);
 
 }  // namespace hone

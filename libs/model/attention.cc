@@ -182,7 +182,6 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
   Matrix dattended = doutput_in;
   if (mla) {
     const Matrix kv_b = pass.Weight(w.kv_b);
-    const Matrix dkv_b = pass.Gradient(w.kv_b);
     dattended = pass.New(c.heads * c.kv_lora_rank);
     GemmArgs gemm{.a = doutput_in.data,
                   .b = kv_b.at(c.nope_dim, 0),
@@ -201,19 +200,21 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
                   .dtype = pass.dtype(),
                   .c_dtype = pass.dtype()};
     pass.on.Run(pass.on.table().gemm, gemm);
-    // dWv_h += doutput_in_h^T attended_h
-    gemm.b = s.attended.data;
-    gemm.c = dkv_b.at(c.nope_dim, 0);
-    gemm.add = gemm.c;
-    gemm.m = c.v_dim;
-    gemm.k = pass.tokens();
-    gemm.ldb = s.attended.ld;
-    gemm.ldc = dkv_b.ld;
-    gemm.stride_b = c.kv_lora_rank;
-    gemm.stride_c = (c.nope_dim + c.v_dim) * dkv_b.ld;
-    gemm.layout = Layout::kTN;
-    gemm.c_dtype = DType::kF32;
-    pass.on.Run(pass.on.table().gemm, gemm);
+    if (const Matrix dkv_b = pass.Gradient(w.kv_b); !dkv_b.empty()) {
+      // dWv_h += doutput_in_h^T attended_h
+      gemm.b = s.attended.data;
+      gemm.c = dkv_b.at(c.nope_dim, 0);
+      gemm.add = gemm.c;
+      gemm.m = c.v_dim;
+      gemm.k = pass.tokens();
+      gemm.ldb = s.attended.ld;
+      gemm.ldc = dkv_b.ld;
+      gemm.stride_b = c.kv_lora_rank;
+      gemm.stride_c = (c.nope_dim + c.v_dim) * dkv_b.ld;
+      gemm.layout = Layout::kTN;
+      gemm.c_dtype = DType::kF32;
+      pass.on.Run(pass.on.table().gemm, gemm);
+    }
   }
 
   const Matrix dquery = pass.New(c.heads * c.query_dim());
@@ -266,7 +267,6 @@ void Transformer::ProjectMlaBackward(const Pass& pass, int64_t layer, const Save
   ops::Rope(pass.on, rope_, positions, dquery.Cols(c.kv_lora_rank, c.rope_dim), wide,
             dq_full.Cols(c.nope_dim, c.rope_dim), qk, c.heads, /*inverse=*/true);
   const Matrix kv_b = pass.Weight(w.kv_b);
-  const Matrix dkv_b = pass.Gradient(w.kv_b);
   GemmArgs gemm{.a = dquery.data,
                 .b = kv_b.data,
                 .c = dq_full.data,
@@ -284,23 +284,25 @@ void Transformer::ProjectMlaBackward(const Pass& pass, int64_t layer, const Save
                 .dtype = pass.dtype(),
                 .c_dtype = pass.dtype()};
   pass.on.Run(pass.on.table().gemm, gemm);
-  // dWk_h += q_nope_h^T dquery_h
-  gemm.a = s.q_full.data;
-  gemm.b = dquery.data;
-  gemm.c = dkv_b.data;
-  gemm.add = gemm.c;
-  gemm.m = c.nope_dim;
-  gemm.n = c.kv_lora_rank;
-  gemm.k = pass.tokens();
-  gemm.lda = s.q_full.ld;
-  gemm.ldb = dquery.ld;
-  gemm.ldc = dkv_b.ld;
-  gemm.stride_a = qk;
-  gemm.stride_b = wide;
-  gemm.stride_c = (c.nope_dim + c.v_dim) * dkv_b.ld;
-  gemm.layout = Layout::kTN;
-  gemm.c_dtype = DType::kF32;
-  pass.on.Run(pass.on.table().gemm, gemm);
+  if (const Matrix dkv_b = pass.Gradient(w.kv_b); !dkv_b.empty()) {
+    // dWk_h += q_nope_h^T dquery_h
+    gemm.a = s.q_full.data;
+    gemm.b = dquery.data;
+    gemm.c = dkv_b.data;
+    gemm.add = gemm.c;
+    gemm.m = c.nope_dim;
+    gemm.n = c.kv_lora_rank;
+    gemm.k = pass.tokens();
+    gemm.lda = s.q_full.ld;
+    gemm.ldb = dquery.ld;
+    gemm.ldc = dkv_b.ld;
+    gemm.stride_a = qk;
+    gemm.stride_b = wide;
+    gemm.stride_c = (c.nope_dim + c.v_dim) * dkv_b.ld;
+    gemm.layout = Layout::kTN;
+    gemm.c_dtype = DType::kF32;
+    pass.on.Run(pass.on.table().gemm, gemm);
+  }
   if (c.q_lora_rank > 0) {
     const Matrix dq_a = pass.New(c.q_lora_rank);
     ops::LinearBackward(pass.on, s.q_a, pass.Weight(w.q_b), dq_full, dq_a, pass.Gradient(w.q_b));

@@ -4,7 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
-#include "libs/checkpoint/strict_json.h"
+#include "libs/json/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace hone {

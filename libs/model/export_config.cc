@@ -1,5 +1,5 @@
 #include "libs/base/status.h"
-#include "libs/checkpoint/strict_json.h"
+#include "libs/json/strict_json.h"
 #include "libs/model/save.h"
 #include "nlohmann/json.hpp"
 

@@ -120,7 +120,52 @@ void ParameterLayout::AddFeedForward(const ModelConfig& c, bool sparse, const st
   }
 }
 
-ParameterLayout::ParameterLayout(const ModelConfig& c) {
+std::string LoraConfig::ModuleOf(const std::string& parameter) {
+  const std::string path = parameter.substr(0, parameter.rfind('.'));
+  return path.substr(path.rfind('.') + 1);
+}
+
+bool LoraConfig::Targets(const std::string& parameter) const {
+  const std::string module = ModuleOf(parameter);
+  return std::any_of(targets.begin(), targets.end(), [&](const std::string& target) {
+    return target == kAllLinear || target == module;
+  });
+}
+
+// Pairs each targeted tensor with its A and B, and gives the fused products around them a place in
+// the merged arena.
+void ParameterLayout::AddAdapters() {
+  const auto add = [this](std::string name, int64_t rows, int64_t cols) {
+    adapters_.push_back({std::move(name), rows, cols, adapters_size_, ParameterRole::kAdapter});
+    adapters_size_ += rows * cols;
+    return Span{adapters_.back().offset, rows, cols};
+  };
+  auto next = parameters_.begin();  // layers lie one after the other
+  for (Layer& layer : layers_) {
+    layer.merged_begin = merged_size_;
+    std::vector<const Parameter*> targets;
+    for (; next != parameters_.end() && next->offset < layer.end; ++next)
+      if (next->role == ParameterRole::kMatrix && lora_.Targets(next->name))
+        targets.push_back(&*next);
+    layer.ForEachSpan([&](Span& span) {
+      for (const Parameter* p : targets) {
+        if (p->offset < span.offset || p->offset >= span.offset + span.rows * span.cols) continue;
+        if (span.merged < 0) {
+          span.merged = merged_size_;
+          merged_size_ += span.rows * span.cols;
+        }
+        const std::string module = p->name.substr(0, p->name.rfind('.'));
+        const Span target{p->offset, p->rows, p->cols, span.merged + p->offset - span.offset};
+        const Span a = add(absl::StrCat(module, ".lora_A.weight"), lora_.rank, p->cols);
+        const Span b = add(absl::StrCat(module, ".lora_B.weight"), p->rows, lora_.rank);
+        layer.adapters.push_back({module, target, a, b});
+      }
+    });
+    layer.merged_size = merged_size_ - layer.merged_begin;
+  }
+}
+
+ParameterLayout::ParameterLayout(const ModelConfig& c, const LoraConfig& lora) : lora_(lora) {
   embedding_ = Add("model.embed_tokens.weight", c.vocab, c.hidden, ParameterRole::kEmbedding);
   for (int64_t l = 0; l < c.layers; ++l) {
     const std::string prefix = absl::StrCat("model.layers.", l, ".");
@@ -131,10 +176,12 @@ ParameterLayout::ParameterLayout(const ModelConfig& c) {
     layer.ffn_norm = Add(absl::StrCat(prefix, "post_attention_layernorm.weight"), 1, c.hidden,
                          ParameterRole::kNorm);
     AddFeedForward(c, c.sparse[static_cast<size_t>(l)], prefix, layer);
+    layer.end = size_;
     layers_.push_back(layer);
   }
   final_norm_ = Add("model.norm.weight", 1, c.hidden, ParameterRole::kNorm);
   head_ = c.tied ? embedding_ : Add("lm_head.weight", c.vocab, c.hidden, ParameterRole::kHead);
+  if (adapted()) AddAdapters();
 }
 
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out) {

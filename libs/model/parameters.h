@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,6 +22,20 @@ enum class ParameterRole : uint8_t {
   kRouter,
   kNorm,  // a vector of scales
   kBias,  // a vector of offsets
+  kAdapter,
+};
+
+// Which linear modules get a low-rank adapter, and of what rank (lora.h).
+struct LoraConfig {
+  int64_t rank = 0;  // 0: no adapters
+  double alpha = 0;
+  std::vector<std::string> targets;  // names of modules such as "q_proj", or kAllLinear
+
+  static constexpr const char* kAllLinear = "all-linear";
+  double scale() const { return alpha / static_cast<double>(rank); }
+  // "q_proj" of "model.layers.3.self_attn.q_proj.weight".
+  static std::string ModuleOf(const std::string& parameter);
+  bool Targets(const std::string& parameter) const;
 };
 
 // One tensor under its Hugging Face name, [rows, cols] (a vector is one row) at `offset` elements.
@@ -37,12 +53,25 @@ struct Parameter {
 // Where every parameter lies in one flat arena. Tensors that are multiplied together lie together
 // (q with kv_a; gate with up; all experts' gate|up; all experts' down), so that a fused product is
 // a view. A pure function of the configuration. Immutable after construction.
+//
+// With adapters, the model's parameters are frozen; what is trained are the adapters, in an arena of
+// their own, and layers compute with merged copies of the tensors that have one.
 class ParameterLayout {
  public:
-  explicit ParameterLayout(const ModelConfig& config);
+  explicit ParameterLayout(const ModelConfig& config, const LoraConfig& lora = {});
 
+  const LoraConfig& lora() const { return lora_; }
+  bool adapted() const { return lora_.rank > 0; }
+
+  // Of the model.
   const std::vector<Parameter>& parameters() const { return parameters_; }
   int64_t size() const { return size_; }  // elements
+  // What is trained, pushed and saved: the adapters' tensors ("<module>.lora_A.weight" [rank, in],
+  // "<module>.lora_B.weight" [out, rank]) if there are any, else parameters().
+  const std::vector<Parameter>& trained() const { return adapted() ? adapters_ : parameters_; }
+  int64_t trained_size() const { return adapted() ? adapters_size_ : size_; }
+  int64_t adapters_size() const { return adapters_size_; }
+  int64_t merged_size() const { return merged_size_; }
   // e_score_correction_bias of every sparse layer: f32, outside the arena, no gradient.
   const std::vector<Parameter>& biases() const { return biases_; }
   int64_t bias_size() const { return bias_size_; }
@@ -51,6 +80,13 @@ class ParameterLayout {
     int64_t offset = -1;  // elements; -1: the layer has none
     int64_t rows = 0;
     int64_t cols = 0;
+    int64_t merged = -1;  // elements, in the merged arena; -1: no part of it has an adapter
+  };
+  // A low-rank addition to one tensor.
+  struct Adapter {
+    std::string module;  // the tensor's name without ".weight"
+    Span target;         // the tensor
+    Span a, b;           // in the arena of adapters
   };
   struct Layer {
     Span attention_norm, ffn_norm;
@@ -64,6 +100,21 @@ class ParameterLayout {
     Span gate_up_bias, down_bias;  // Llama with mlp_bias
     Span router, expert_gate_up, expert_down;
     int64_t bias = -1;  // offset into the biases
+    int64_t end = 0;    // of the layer's parameters, elements
+
+    std::vector<Adapter> adapters;
+    int64_t merged_begin = 0, merged_size = 0;  // of the layer's spans in the merged arena
+
+    // f(span) for every matrix that a layer multiplies with, the router left out.
+    template <typename F>
+    void ForEachSpan(F f) {
+      for (Span* s : {&input, &q_b, &kv_b, &output, &gate_up, &down, &expert_gate_up, &expert_down})
+        if (s->offset >= 0) f(*s);
+    }
+    template <typename F>
+    void ForEachSpan(F f) const {
+      const_cast<Layer*>(this)->ForEachSpan([&](const Span& s) { f(s); });
+    }
   };
   const std::vector<Layer>& layers() const { return layers_; }
   Span embedding() const { return embedding_; }
@@ -76,11 +127,17 @@ class ParameterLayout {
   void AddFeedForward(const ModelConfig& config, bool sparse, const std::string& prefix,
                       Layer& layer);
 
+  void AddAdapters();
+
+  const LoraConfig lora_;
   std::vector<Parameter> parameters_;
+  std::vector<Parameter> adapters_;
   std::vector<Parameter> biases_;
   std::vector<Layer> layers_;
   Span embedding_, final_norm_, head_;
   int64_t size_ = 0;
+  int64_t adapters_size_ = 0;
+  int64_t merged_size_ = 0;
   int64_t bias_size_ = 0;
 };
 
@@ -88,12 +145,17 @@ class ParameterLayout {
 class ParameterArena {
  public:
   ParameterArena(int64_t size, DType dtype)
-      : dtype_(dtype), buffer_(size * BytesOf(dtype)), size_(size) {}
+      : dtype_(dtype), buffer_(std::make_shared<Memory>(size * BytesOf(dtype))), size_(size) {}
+  ParameterArena(ParameterArena&&) = default;
+  ParameterArena(const ParameterArena&) = delete;
+  ParameterArena& operator=(const ParameterArena&) = delete;
+  // The same memory under another handle, for frozen weights.
+  ParameterArena Share() const { return {dtype_, buffer_, size_}; }
 
   DType dtype() const { return dtype_; }
   int64_t size() const { return size_; }
-  int64_t bytes() const { return buffer_.bytes(); }
-  void* data() const { return buffer_.data(); }
+  int64_t bytes() const { return buffer_->bytes(); }
+  void* data() const { return buffer_->data(); }
   Matrix View(const ParameterLayout::Span& s) const {
     HONE_CHECK(s.offset >= 0);
     return {static_cast<char*>(data()) + s.offset * BytesOf(dtype_), s.rows, s.cols, s.cols,
@@ -104,18 +166,45 @@ class ParameterArena {
   }
 
  private:
+  ParameterArena(DType dtype, std::shared_ptr<Memory> buffer, int64_t size)
+      : dtype_(dtype), buffer_(std::move(buffer)), size_(size) {}
+
   DType dtype_;
-  Memory buffer_;
+  std::shared_ptr<Memory> buffer_;
   int64_t size_;
 };
 
-// The weights of a model: parameters and routing biases. The bytes at fixed addresses are what is
-// trained, served, pushed and saved.
+// The weights of a model: parameters and routing biases. The bytes of trained() and biases at fixed
+// addresses are what is trained, served, pushed and saved.
 struct Weights {
   Weights(const ParameterLayout& layout, DType dtype)
-      : parameters(layout.size(), dtype), biases(layout.bias_size(), DType::kF32) {}
+      : Weights(layout, ParameterArena(layout.size(), dtype)) {}
+  // Other adapters over the frozen parameters of `base`, whose memory is shared; own parameters for
+  // a layout without adapters.
+  Weights(const ParameterLayout& layout, const Weights& base)
+      : Weights(layout, layout.adapted() ? base.parameters.Share()
+                                         : ParameterArena(layout.size(), base.parameters.dtype())) {
+  }
+
+  ParameterArena& trained() { return adapters.size() > 0 ? adapters : parameters; }
+  const ParameterArena& trained() const { return adapters.size() > 0 ? adapters : parameters; }
+  // What layers compute with.
+  Matrix View(const ParameterLayout::Span& s) const {
+    if (s.merged < 0) return parameters.View(s);
+    return merged.View(ParameterLayout::Span{s.merged, s.rows, s.cols});
+  }
+
   ParameterArena parameters;
   ParameterArena biases;
+  ParameterArena adapters;  // f32; empty without
+  ParameterArena merged;    // parameters with their adapters added (lora.h); empty without
+
+ private:
+  Weights(const ParameterLayout& layout, ParameterArena of_model)
+      : parameters(std::move(of_model)),
+        biases(layout.bias_size(), DType::kF32),
+        adapters(layout.adapters_size(), DType::kF32),
+        merged(layout.merged_size(), parameters.dtype()) {}
 };
 
 // Draws initial f32 weights: matrices N(0, 1/fan_in), output and down projections half of that, the

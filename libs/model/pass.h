@@ -14,12 +14,21 @@ struct Transformer::Pass {
   bool keep = false;         // training: keep what backward needs
   ExpertLoad* load = nullptr;
   ParameterArena* gradients = nullptr;  // backward
+  // Backward with adapters: the gradients of the present layer's part of the merged arena, and where
+  // that part begins.
+  float* dmerged = nullptr;
+  int64_t merged_begin = 0;
   double balance_alpha = 0;
 
   int64_t tokens() const { return batch.tokens(); }
   DType dtype() const { return weights.parameters.dtype(); }
-  Matrix Weight(const ParameterLayout::Span& s) const { return weights.parameters.View(s); }
-  Matrix Gradient(const ParameterLayout::Span& s) const { return gradients->View(s); }
+  Matrix Weight(const ParameterLayout::Span& s) const { return weights.View(s); }
+  // Empty for what is frozen.
+  Matrix Gradient(const ParameterLayout::Span& s) const {
+    if (weights.adapters.size() == 0) return gradients->View(s);
+    if (s.merged < 0 || dmerged == nullptr) return {};
+    return {dmerged + (s.merged - merged_begin), s.rows, s.cols, s.cols, DType::kF32};
+  }
   // Empty when the layer has no such bias.
   Matrix Bias(const ParameterLayout::Span& s) const { return s.offset < 0 ? Matrix{} : Weight(s); }
   Matrix BiasGradient(const ParameterLayout::Span& s) const {

@@ -1,8 +1,10 @@
 #include "libs/model/transformer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
+#include "libs/model/lora.h"
 #include "libs/model/pass.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/rms_norm.h"
@@ -17,8 +19,8 @@ ops::RopeTable RopeTableOf(const ModelConfig& config, int64_t max_context) {
 }
 }  // namespace
 
-Transformer::Transformer(const ModelConfig& config, int64_t max_context)
-    : config_(config), layout_(config), rope_(RopeTableOf(config, max_context)) {}
+Transformer::Transformer(const ModelConfig& config, int64_t max_context, const LoraConfig& lora)
+    : config_(config), layout_(config, lora), rope_(RopeTableOf(config, max_context)) {}
 
 Matrix Transformer::Infer(const Device& on, Arena& arena, const Weights& weights,
                           const Batch& batch, KvCache& cache) const {
@@ -65,23 +67,32 @@ Matrix Transformer::Forward(const Device& on, Arena& arena, const Weights& weigh
 void Transformer::Backward(const Device& on, Arena& arena, const Weights& weights,
                            const Batch& batch, const SavedForward& saved, const Matrix& dhidden,
                            double balance_alpha, ParameterArena& gradients) const {
-  const Pass pass{.on = on,
-                  .arena = arena,
-                  .weights = weights,
-                  .batch = batch,
-                  .gradients = &gradients,
-                  .balance_alpha = balance_alpha};
+  Pass pass{.on = on,
+            .arena = arena,
+            .weights = weights,
+            .batch = batch,
+            .gradients = &gradients,
+            .balance_alpha = balance_alpha};
   const Matrix& dx = dhidden;  // the gradient of the residual stream, updated in place
   ops::RmsNormBackward(on, saved.x, pass.Weight(layout_.final_norm()), saved.final_rstd, dhidden,
                        dx, pass.Gradient(layout_.final_norm()));
   for (int64_t l = config_.layers - 1; l >= 0; --l) {
     const SavedBlock& s = saved.blocks[static_cast<size_t>(l)];
     const Arena::Mark mark = arena.mark();
+    const ParameterLayout::Layer& layer = layout_.layers()[static_cast<size_t>(l)];
+    if (layer.merged_size > 0) {
+      pass.dmerged = arena.NewArray<float>(layer.merged_size);
+      pass.merged_begin = layer.merged_begin;
+      std::memset(pass.dmerged, 0, static_cast<size_t>(layer.merged_size) * sizeof(float));
+    }
     FeedForwardBackward(pass, l, s, dx);
     AttentionBackward(pass, l, s, dx);
+    if (layer.merged_size > 0)
+      AdapterBackward(on, arena, layout_, l, weights, pass.dmerged, gradients);
     arena.Release(mark);
   }
-  ops::EmbeddingBackward(on, dx, batch.ids.data(), pass.Gradient(layout_.embedding()));
+  if (!layout_.adapted())
+    ops::EmbeddingBackward(on, dx, batch.ids.data(), pass.Gradient(layout_.embedding()));
 }
 
 }  // namespace hone

@@ -57,7 +57,8 @@ using ExpertLoad = std::vector<std::vector<int64_t>>;
 class Transformer {
  public:
   // Positions in [0, max_context) can be used; 0 means the configuration's max_positions.
-  explicit Transformer(const ModelConfig& config, int64_t max_context = 0);
+  explicit Transformer(const ModelConfig& config, int64_t max_context = 0,
+                       const LoraConfig& lora = {});
 
   const ModelConfig& config() const { return config_; }
   const ParameterLayout& layout() const { return layout_; }
@@ -70,7 +71,7 @@ class Transformer {
   // The same values, keeping what Backward needs. Adds to `load` when it is not null.
   Matrix Forward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                  SavedForward& saved, ExpertLoad* load = nullptr) const;
-  // Adds the gradients of all weights to `gradients` (f32), given dhidden [N, D], which is
+  // Adds the gradients of layout().trained() to `gradients` (f32), given dhidden [N, D], which is
   // overwritten. balance_alpha: weight of the sequence-wise balance loss, already divided by
   // whatever the batch's loss is divided by; 0: off.
   void Backward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,

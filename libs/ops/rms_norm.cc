@@ -24,14 +24,14 @@ void RmsNormBackward(const Device& on, const Matrix& x, const Matrix& weight, co
                      const Matrix& dout, const Matrix& dx, const Matrix& dweight, const Matrix& add,
                      int64_t heads) {
   HONE_CHECK(x.cols == heads * weight.cols && dout.rows == x.rows && dx.rows == x.rows &&
-             dx.ld == x.ld && dweight.dtype == DType::kF32 && (add.empty() || add.ld == dx.ld));
+             dx.ld == x.ld && (dweight.empty() || dweight.dtype == DType::kF32) && (add.empty() || add.ld == dx.ld));
   on.Run(on.table().rms_norm_backward, kernels::RmsNormBackwardArgs{.x = x.data,
                                                                     .weight = weight.data,
                                                                     .rstd = rstd,
                                                                     .dout = dout.data,
                                                                     .add = add.data,
                                                                     .dx = dx.data,
-                                                                    .dweight = dweight.f32(),
+                                                                    .dweight = static_cast<float*>(dweight.data),
                                                                     .n = x.rows,
                                                                     .heads = heads,
                                                                     .c = weight.cols,

@@ -12,7 +12,7 @@ namespace hone::ops {
 void RmsNorm(const Device& on, const Matrix& x, const Matrix& weight, float eps, const Matrix& out,
              float* rstd = nullptr, int64_t heads = 1);
 
-// dx = gradient of x (+ add), dweight += in f32. dx may be dout or add.
+// dx = gradient of x (+ add), dweight += in f32, skipped when empty. dx may be dout or add.
 void RmsNormBackward(const Device& on, const Matrix& x, const Matrix& weight, const float* rstd,
                      const Matrix& dout, const Matrix& dx, const Matrix& dweight,
                      const Matrix& add = {}, int64_t heads = 1);

@@ -210,9 +210,13 @@ std::string RenderMasthead(const ReportData& data) {
   const v1::ModelSpec& model = run.spec().model();
   std::string stages;
   for (const v1::StageSpec& s : run.spec().stages()) {
-    const int64_t steps = s.has_grpo() ? s.grpo().steps() : s.sft().steps();
+    const int64_t steps = s.has_grpo()       ? s.grpo().steps()
+                          : s.has_pretrain() ? s.pretrain().steps()
+                                             : s.sft().steps();
     absl::StrAppend(&stages, stages.empty() ? "" : " → ", s.name(), " (",
-                    s.has_grpo() ? "GRPO" : "supervised", ", ", FormatCount(steps), " steps)");
+                    s.has_grpo()       ? "GRPO"
+                    : s.has_pretrain() ? "pre-training"
+                                       : "supervised", ", ", FormatCount(steps), " steps)");
   }
   std::string size = data.model.empty() ? LastPart(model.path()) : data.model;
   if (!size.empty())

@@ -71,7 +71,7 @@ std::vector<Section> Sections() {
   };
   const std::vector<Panel> updates = {
       {.part = Part::kSft,
-       .title = "Loss on demonstrations",
+       .title = "Loss on given text",
        .explanation = "cross-entropy, nats per token",
        .metrics = {{"Loss", "loss"}},
        .smooth = true},

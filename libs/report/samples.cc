@@ -91,7 +91,7 @@ std::string Parts(const v1::Verdict& verdict) {
   for (const v1::ScorePart& p : verdict.parts()) {
     const bool scored = p.outcome() == v1::OUTCOME_SCORED;
     absl::StrAppend(&html, "<li><b>", EscapeHtml(Humanize(p.scorer())), "</b> ");
-    if (scored || p.outcome() == v1::OUTCOME_UNPARSED) {
+    if (scored || p.outcome() == v1::OUTCOME_UNPARSED || p.counts()) {
       absl::StrAppend(&html, FormatNumber(p.value()), " × ", FormatNumber(p.weight()));
       if (!scored) absl::StrAppend(&html, " · ", OutcomeName(p.outcome()));
     } else {

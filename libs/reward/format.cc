@@ -7,22 +7,27 @@ namespace {
 
 class FormatScorer final : public Scorer {
  public:
-  explicit FormatScorer(Template kind) : kind_(kind) {}
+  FormatScorer(Template kind, bool own_lines) : kind_(kind), own_lines_(own_lines) {}
 
   v1::ScorePart Score(const v1::ScoreItem& item, TimePoint) const override {
     const TemplateMatch match = MatchTemplate(kind_, item);
-    return match.ok ? Scored(1, "well formed") : Scored(0, match.why);
+    if (!match.ok) return Scored(0, match.why);
+    if (own_lines_ && !TagsOnOwnLines(kind_, StripSpecialTokens(item.completion())))
+      return Scored(0, "a tag does not stand on a line of its own");
+    return Scored(1, "well formed");
   }
 
  private:
-  Template kind_;
+  const Template kind_;
+  const bool own_lines_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Scorer>> MakeFormatScorer(Options& options) {
+  const Template kind = TemplateByName(options.Choice("template", "r1_zero", {"r1_zero", "think"}));
   return std::make_unique<FormatScorer>(
-      TemplateByName(options.Choice("template", "r1_zero", {"r1_zero", "think"})));
+      kind, options.Choice("newlines", "any", {"any", "strict"}) == "strict");
 }
 
 }  // namespace hone

@@ -24,8 +24,20 @@ v1::ScorePart Unscored(v1::Outcome outcome, absl::string_view reason) {
   return part;
 }
 
-bool HasValue(v1::Outcome outcome) {
-  return outcome == v1::OUTCOME_SCORED || outcome == v1::OUTCOME_UNPARSED;
+v1::ScorePart OwnFailure(v1::Outcome outcome, double value, absl::string_view reason) {
+  v1::ScorePart part = Unscored(outcome, reason);
+  part.set_value(value);
+  part.set_counts(true);
+  return part;
+}
+
+v1::ScorePart Abstained(absl::string_view reason) {
+  return Unscored(v1::OUTCOME_ABSTAINED, reason);
+}
+
+bool HasValue(const v1::ScorePart& part) {
+  return part.outcome() == v1::OUTCOME_SCORED || part.outcome() == v1::OUTCOME_UNPARSED ||
+         part.counts();
 }
 
 std::string Quoted(absl::string_view s) {

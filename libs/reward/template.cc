@@ -1,6 +1,8 @@
 #include "libs/reward/template.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -127,7 +129,89 @@ TemplateMatch MatchTemplate(Template kind, absl::string_view text, bool opened) 
 TemplateMatch MatchTemplate(Template kind, const v1::ScoreItem& item) {
   if (kind != Template::kNone && item.finish_reason() == v1::FINISH_REASON_LENGTH)
     return No("cut off before its end");
-  return MatchTemplate(kind, item.completion(), ThinkingOpened(item));
+  return MatchTemplate(kind, StripSpecialTokens(item.completion()), ThinkingOpened(item));
+}
+
+absl::string_view StripSpecialTokens(absl::string_view text) {
+  // Longer ones are no tokens of any vocabulary in use.
+  constexpr size_t kLongest = 64;
+  constexpr absl::string_view kNamed[] = {"<s>",   "</s>",          "<bos>",          "<eos>",
+                                          "<pad>", "<end_of_turn>", "<start_of_turn>"};
+  constexpr std::pair<absl::string_view, absl::string_view> kMarked[] = {{"<|", "|>"},
+                                                                         {"<\uff5c", "\uff5c>"}};
+  const auto inner = [](absl::string_view s) {  // what a marked token may be made of
+    return s.find_first_of("<> \t\r\n") == s.npos && !s.empty();
+  };
+  const auto from_front = [&](absl::string_view s) -> size_t {
+    for (absl::string_view token : kNamed)
+      if (absl::StartsWith(s, token)) return token.size();
+    for (const auto& [open, close] : kMarked) {
+      if (!absl::StartsWith(s, open)) continue;
+      const size_t end = s.substr(0, kLongest).find(close, open.size());
+      if (end != s.npos && inner(s.substr(open.size(), end - open.size())))
+        return end + close.size();
+    }
+    return 0;
+  };
+  const auto from_back = [&](absl::string_view s) -> size_t {
+    for (absl::string_view token : kNamed)
+      if (absl::EndsWith(s, token)) return token.size();
+    for (const auto& [open, close] : kMarked) {
+      if (!absl::EndsWith(s, close)) continue;
+      const absl::string_view tail = s.substr(s.size() - std::min(s.size(), kLongest));
+      const size_t begin = tail.rfind(open);
+      if (begin == tail.npos || begin + open.size() + close.size() > tail.size()) continue;
+      if (inner(tail.substr(begin + open.size(), tail.size() - begin - open.size() - close.size())))
+        return tail.size() - begin;
+    }
+    return 0;
+  };
+  for (;;) {
+    const absl::string_view trimmed = absl::StripLeadingAsciiWhitespace(text);
+    const size_t length = from_front(trimmed);
+    if (length == 0) break;
+    text = trimmed.substr(length);
+  }
+  for (;;) {
+    const absl::string_view trimmed = absl::StripTrailingAsciiWhitespace(text);
+    const size_t length = from_back(trimmed);
+    if (length == 0) break;
+    text = trimmed.substr(0, trimmed.size() - length);
+  }
+  return text;
+}
+
+bool TagsOnOwnLines(Template kind, absl::string_view text) {
+  const auto after_newline = [&](const Tag& tag) {
+    return tag.begin == 0 || text[tag.begin - 1] == '\n';
+  };
+  const auto before_newline = [&](const Tag& tag) {
+    return tag.end < text.size() && text[tag.end] == '\n';
+  };
+  if (kind == Template::kThink) {  // other tags are text
+    const Tag close{kThinkClose, text.find(kTags[kThinkClose]),
+                    text.find(kTags[kThinkClose]) + kTags[kThinkClose].size()};
+    const size_t open = text.find(kTags[kThinkOpen]);
+    return after_newline(close) && before_newline(close) &&
+           (open == text.npos ||
+            before_newline({kThinkOpen, open, open + kTags[kThinkOpen].size()}));
+  }
+  if (kind == Template::kNone) return true;
+  for (const Tag& tag : FindTags(text, 4)) {
+    if (tag.kind != kThinkOpen && !after_newline(tag)) return false;
+    if (tag.kind != kAnswerClose && !before_newline(tag)) return false;
+  }
+  return true;
+}
+
+absl::string_view Thoughts(const v1::ScoreItem& item) {
+  absl::string_view text = StripSpecialTokens(item.completion());
+  const size_t close = text.rfind(kTags[kThinkClose]);
+  if (close == text.npos) return text;
+  text = text.substr(0, close);
+  const absl::string_view trimmed = absl::StripLeadingAsciiWhitespace(text);
+  return absl::StartsWith(trimmed, kTags[kThinkOpen]) ? trimmed.substr(kTags[kThinkOpen].size())
+                                                      : text;
 }
 
 bool ThinkingOpened(const v1::ScoreItem& item) {

@@ -36,9 +36,24 @@ struct TemplateMatch {
 // white space after it.
 TemplateMatch MatchTemplate(Template kind, absl::string_view text, bool opened);
 
-// As above, for an item. A completion that was cut off (FINISH_REASON_LENGTH) never matches a
-// template other than kNone.
+// As above, for an item, without the special tokens at its ends. A completion that was cut off
+// (FINISH_REASON_LENGTH) never matches a template other than kNone.
 TemplateMatch MatchTemplate(Template kind, const v1::ScoreItem& item);
+
+// `text` without the special tokens that stand before and after it, with white space around them:
+// <|im_end|> and others of that form, also with DeepSeek's full-width bars, <s>, </s>, <bos>,
+// <eos>, <pad>, <start_of_turn>, <end_of_turn>. They belong to the chat, not to what was said;
+// inside a text they stay, because there they are wrong.
+absl::string_view StripSpecialTokens(absl::string_view text);
+
+// Whether every tag of `text`, which matches `kind`, stands on a line of its own, as DeepSeek-R1's
+// templates print them: "<think>\nthoughts\n</think>\n<answer>\nanswer\n</answer>" and
+// "<think>\nthoughts\n</think>\n\nanswer".
+bool TagsOnOwnLines(Template kind, absl::string_view text);
+
+// The thoughts of an item: what stands before the last </think>, without the tags and special
+// tokens. Where there is no </think>: all of it.
+absl::string_view Thoughts(const v1::ScoreItem& item);
 
 // Whether the item's prompt ends in <think> (white space apart).
 bool ThinkingOpened(const v1::ScoreItem& item);

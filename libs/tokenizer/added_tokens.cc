@@ -55,9 +55,11 @@ int AddedTokenFinder::Longest(absl::string_view text, size_t at, size_t* end) co
   return best;
 }
 
-std::vector<Section> AddedTokenFinder::Split(absl::string_view text, bool parse_special) const {
+std::vector<Section> AddedTokenFinder::Split(absl::string_view text, bool parse_special,
+                                             absl::Span<const ByteRange> foreign) const {
   std::vector<Section> sections;
-  size_t done = 0;  // everything before is in a section
+  size_t range = 0;  // the first of `foreign` that does not lie before `at`
+  size_t done = 0;   // everything before is in a section
   size_t at = 0;
   while (!tokens_.empty() && at < text.size()) {
     size_t end = 0;
@@ -65,6 +67,11 @@ std::vector<Section> AddedTokenFinder::Split(absl::string_view text, bool parse_
         first_bytes_.test(static_cast<unsigned char>(text[at])) ? Longest(text, at, &end) : -1;
     if (found < 0) {
       ++at;
+      continue;
+    }
+    while (range < foreign.size() && foreign[range].end <= at) ++range;
+    if (range < foreign.size() && foreign[range].begin < end) {
+      ++at;  // a token of the template may begin behind the foreign part
       continue;
     }
     // The search goes on behind a match even where the match is turned down below.

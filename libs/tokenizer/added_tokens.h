@@ -11,6 +11,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/tokenizer/tokenizer.h"
 #include "libs/tokenizer/vocabulary.h"
 
 namespace hone {
@@ -29,9 +31,10 @@ class AddedTokenFinder {
   void Add(const AddedToken& token, absl::string_view form);
 
   // Cuts `text` into sections that cover it in order; no text section is empty. Unless
-  // `parse_special`, special tokens are left as text. A token that swallows white space (lstrip,
-  // rstrip) covers it.
-  std::vector<Section> Split(absl::string_view text, bool parse_special) const;
+  // `parse_special`, special tokens are left as text; so are tokens that touch `foreign` (ranges in
+  // order). A token that swallows white space (lstrip, rstrip) covers it.
+  std::vector<Section> Split(absl::string_view text, bool parse_special,
+                             absl::Span<const ByteRange> foreign = {}) const;
 
  private:
   // Index into tokens_ of the longest token at text[at], -1 for none; sets *end.

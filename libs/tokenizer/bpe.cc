@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <queue>
 
 #include "absl/container/flat_hash_map.h"
@@ -22,7 +24,10 @@ uint64_t PairKey(int32_t left, int32_t right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
 }
 
+using MergeTable = absl::flat_hash_map<uint64_t, Merge>;
+
 struct BpeOptions {
+  bool spell_bytes = false;
   bool byte_fallback = false;
   bool fuse_unk = false;
   bool ignore_merges = false;
@@ -55,8 +60,12 @@ struct Later {
 
 class Bpe : public TokenModel {
  public:
-  Bpe(const Vocabulary& vocabulary, BpeOptions options, absl::flat_hash_map<uint64_t, Merge> merges)
+  Bpe(const Vocabulary& vocabulary, BpeOptions options, MergeTable merges)
       : vocabulary_(vocabulary), options_(std::move(options)), merges_(std::move(merges)) {
+    // The rank-list way of merging compares ranks, the heap results: see MergeAll.
+    absl::flat_hash_map<int32_t, int32_t> rank_of;
+    for (const auto& [pair, merge] : merges_)
+      rank_by_result_ &= rank_of.try_emplace(merge.result, merge.rank).first->second == merge.rank;
     for (int b = 0; b < 256; ++b) {
       constexpr char kHex[] = "0123456789ABCDEF";
       byte_ids_[b] =
@@ -72,37 +81,52 @@ class Bpe : public TokenModel {
 
   absl::Status Encode(absl::string_view piece, bool allow_special,
                       std::vector<int32_t>* ids) const override {
+    if (cache_.Find(piece, ids)) return absl::OkStatus();
+    if (!options_.spell_bytes) return EncodeNew(piece, piece, allow_special, ids);
+    const auto& alphabet = ByteLevelAlphabet();
+    std::string spelled;
+    spelled.reserve(piece.size() * 2);
+    for (const char c : piece) spelled += alphabet[static_cast<unsigned char>(c)];
+    return EncodeNew(piece, spelled, allow_special, ids);
+  }
+
+ private:
+  static constexpr char32_t kDirect = 0x180;  // covers ASCII and the byte-level alphabet
+  static constexpr size_t kShort = 64;        // symbols
+
+  // `piece` is the key under which the result is remembered, `text` what is encoded.
+  absl::Status EncodeNew(absl::string_view piece, absl::string_view text, bool allow_special,
+                         std::vector<int32_t>* ids) const {
+    const size_t before = ids->size();
     if (options_.ignore_merges) {
-      const int32_t id = vocabulary_.ModelId(piece);
+      const int32_t id = vocabulary_.ModelId(text);
       if (id >= 0 && (allow_special || !Forbidden(id))) {
         ids->push_back(id);
+        if (!Forbidden(id)) cache_.Insert(piece, ids->data() + before, 1);
         return absl::OkStatus();
       }
     }
-    const bool cacheable = piece.size() <= PieceCache::kMaxPieceBytes;
-    if (cacheable && cache_.Find(piece, ids)) return absl::OkStatus();
     Symbols symbols;
-    Split(piece, &symbols);
-    MergeAll(&symbols);
-    const size_t before = ids->size();
+    Split(text, &symbols);
+    if (rank_by_result_ && symbols.size() <= kShort)
+      MergeShort(&symbols);
+    else
+      MergeAll(&symbols);
     bool has_special = false;
     for (const Symbol& s : symbols) {
       if (s.length == 0) continue;
       if (Forbidden(s.id)) {
         has_special = true;
         if (!allow_special) {
-          Spell(piece.substr(s.begin, s.length), ids);
+          Spell(text.substr(s.begin, s.length), ids);
           continue;
         }
       }
       ids->push_back(s.id);
     }
-    if (cacheable && !has_special) cache_.Insert(piece, ids->data() + before, ids->size() - before);
+    if (!has_special) cache_.Insert(piece, ids->data() + before, ids->size() - before);
     return absl::OkStatus();
   }
-
- private:
-  static constexpr char32_t kDirect = 0x180;  // covers ASCII and the byte-level alphabet
 
   bool Forbidden(int32_t id) const { return id != options_.unk && vocabulary_.IsSpecial(id); }
 
@@ -149,6 +173,40 @@ class Bpe : public TokenModel {
       unknown_length += c.length;
     }
     flush();
+  }
+
+  // Short pieces: one list of the ranks of neighbouring pairs, searched for its lowest each time.
+  // Needs no queue, and what it does per merge is a few moves within a cache line or two. Only
+  // where equal results have equal ranks: MergeAll may take a stale rank otherwise.
+  void MergeShort(Symbols* symbols) const {
+    constexpr int32_t kNone = INT32_MAX;
+    Symbols& s = *symbols;
+    std::array<int32_t, kShort> ranks;
+    std::array<int32_t, kShort> results;
+    size_t n = s.size();
+    const auto look_up = [&](size_t i) {
+      const auto it = merges_.find(PairKey(s[i].id, s[i + 1].id));
+      ranks[i] = it == merges_.end() ? kNone : it->second.rank;
+      results[i] = it == merges_.end() ? -1 : it->second.result;
+    };
+    for (size_t i = 0; i + 1 < n; ++i) look_up(i);
+    while (n > 1) {
+      size_t best = 0;
+      for (size_t i = 1; i + 1 < n; ++i)
+        if (ranks[i] < ranks[best]) best = i;
+      if (ranks[best] == kNone) break;
+      s[best].id = results[best];
+      s[best].length += s[best + 1].length;
+      for (size_t i = best + 1; i + 1 < n; ++i) {
+        s[i] = s[i + 1];
+        ranks[i] = ranks[i + 1];
+        results[i] = results[i + 1];
+      }
+      --n;
+      if (best > 0) look_up(best - 1);
+      if (best + 1 < n) look_up(best);
+    }
+    s.resize(n);
   }
 
   void MergeAll(Symbols* symbols) const {
@@ -209,7 +267,8 @@ class Bpe : public TokenModel {
 
   const Vocabulary& vocabulary_;
   const BpeOptions options_;
-  const absl::flat_hash_map<uint64_t, Merge> merges_;
+  const MergeTable merges_;
+  bool rank_by_result_ = true;               // merges with one result have one rank
   std::array<int32_t, 256> byte_ids_;        // of <0x00>..<0xFF>, -1 where absent
   std::array<int32_t, kDirect> direct_ids_;  // of one-character tokens, -1 where absent
   bool plain_symbols_;
@@ -239,10 +298,9 @@ absl::Status ParsePair(const nlohmann::json& merge, absl::string_view where,
   return absl::OkStatus();
 }
 
-absl::StatusOr<absl::flat_hash_map<uint64_t, Merge>> ParseMerges(const JsonNode& node,
-                                                                 const Vocabulary& vocabulary,
-                                                                 absl::string_view prefix) {
-  absl::flat_hash_map<uint64_t, Merge> merges;
+absl::StatusOr<MergeTable> ParseMerges(const JsonNode& node, const Vocabulary& vocabulary,
+                                       absl::string_view prefix) {
+  MergeTable merges;
   if (!node.value().is_array()) return node.Error("expected a list of merges");
   const nlohmann::json& list = node.value();
   merges.reserve(list.size());
@@ -276,11 +334,29 @@ absl::StatusOr<absl::flat_hash_map<uint64_t, Merge>> ParseMerges(const JsonNode&
   return merges;
 }
 
+// Every way to cut a token into two.
+MergeTable MergesById(const Vocabulary& vocabulary) {
+  MergeTable merges;
+  for (int32_t id = 0; id < vocabulary.size(); ++id) {
+    const absl::string_view token = vocabulary.Token(id);
+    if (vocabulary.ModelId(token) != id) continue;
+    for (size_t at = CodePointAt(token, 0).length; at < token.size();
+         at += CodePointAt(token, at).length) {
+      const int32_t left = vocabulary.ModelId(token.substr(0, at));
+      const int32_t right = vocabulary.ModelId(token.substr(at));
+      if (left >= 0 && right >= 0) merges[PairKey(left, right)] = {id, id};
+    }
+  }
+  return merges;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TokenModel>> MakeBpe(const JsonNode& model,
-                                                    const Vocabulary& vocabulary) {
+                                                    const Vocabulary& vocabulary, bool spell_bytes,
+                                                    MergeRule rule) {
   BpeOptions o;
+  o.spell_bytes = spell_bytes;
   HONE_ASSIGN_OR_RETURN(o.byte_fallback, model.Find("byte_fallback").BoolOr(false));
   HONE_ASSIGN_OR_RETURN(o.fuse_unk, model.Find("fuse_unk").BoolOr(false));
   HONE_ASSIGN_OR_RETURN(o.ignore_merges, model.Find("ignore_merges").BoolOr(false));
@@ -298,8 +374,13 @@ absl::StatusOr<std::unique_ptr<TokenModel>> MakeBpe(const JsonNode& model,
     o.unk = vocabulary.ModelId(text);
     if (o.unk < 0) return unk.Error(absl::StrCat("\"", text, "\" is not in the vocabulary"));
   }
-  HONE_ASSIGN_OR_RETURN(auto merges,
-                        ParseMerges(model.Find("merges"), vocabulary, o.continuing_prefix));
+  MergeTable merges;
+  if (rule == MergeRule::kById) {
+    merges = MergesById(vocabulary);
+  } else {
+    HONE_ASSIGN_OR_RETURN(merges,
+                          ParseMerges(model.Find("merges"), vocabulary, o.continuing_prefix));
+  }
   return std::make_unique<Bpe>(vocabulary, std::move(o), std::move(merges));
 }
 

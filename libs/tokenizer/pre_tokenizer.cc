@@ -6,16 +6,13 @@
 #include "libs/base/status.h"
 #include "libs/tokenizer/json.h"
 #include "libs/tokenizer/regex.h"
+#include "libs/tokenizer/scanner.h"
 #include "libs/tokenizer/unicode.h"
 
 namespace hone {
 namespace {
 
 enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
-
-// What GPT-2 cuts with, and ByteLevel unless told not to.
-constexpr char kByteLevelExpression[] =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 struct Span {
   size_t begin;
@@ -24,49 +21,47 @@ struct Span {
 };
 
 // Covers 0..size with the matches and what lies between them.
-std::vector<Span> Cover(const std::vector<Match>& matches, size_t size, bool invert) {
-  std::vector<Span> spans;
-  spans.reserve(2 * matches.size() + 1);
+void Cover(const std::vector<Match>& matches, size_t size, bool invert, std::vector<Span>* spans) {
   size_t done = 0;
   for (const Match& m : matches) {
-    if (done != m.begin) spans.push_back({done, m.begin, invert});
-    spans.push_back({m.begin, m.end, !invert});
+    if (done != m.begin) spans->push_back({done, m.begin, invert});
+    spans->push_back({m.begin, m.end, !invert});
     done = m.end;
   }
-  if (done != size) spans.push_back({done, size, invert});
-  return spans;
+  if (done != size) spans->push_back({done, size, invert});
 }
 
-std::vector<Span> Arrange(std::vector<Span> spans, Behavior behavior) {
+void Arrange(Behavior behavior, std::vector<Span>* spans) {
+  if (behavior == Behavior::kIsolated) return;
   std::vector<Span> out;
   bool previous = false;
   switch (behavior) {
     case Behavior::kIsolated:
-      return spans;
+      break;
     case Behavior::kRemoved:
-      std::copy_if(spans.begin(), spans.end(), std::back_inserter(out),
+      std::copy_if(spans->begin(), spans->end(), std::back_inserter(out),
                    [](const Span& s) { return !s.is_match; });
-      return out;
+      break;
     case Behavior::kContiguous:
-      for (const Span& s : spans) {
+      for (const Span& s : *spans) {
         if (s.is_match == previous && !out.empty())
           out.back().end = s.end;
         else
           out.push_back(s);
         previous = s.is_match;
       }
-      return out;
+      break;
     case Behavior::kMergedWithPrevious:
-      for (const Span& s : spans) {
+      for (const Span& s : *spans) {
         if (s.is_match && !previous && !out.empty())
           out.back().end = s.end;
         else
           out.push_back(s);
         previous = s.is_match;
       }
-      return out;
+      break;
     case Behavior::kMergedWithNext:
-      for (auto s = spans.rbegin(); s != spans.rend(); ++s) {
+      for (auto s = spans->rbegin(); s != spans->rend(); ++s) {
         if (s->is_match && !previous && !out.empty())
           out.back().begin = s->begin;
         else
@@ -74,20 +69,23 @@ std::vector<Span> Arrange(std::vector<Span> spans, Behavior behavior) {
         previous = s->is_match;
       }
       std::reverse(out.begin(), out.end());
-      return out;
+      break;
   }
-  return spans;
+  *spans = std::move(out);
 }
 
 // Replaces every piece by the parts of it that `spans_of` keeps.
 template <typename SpansOf>
 absl::Status SplitEach(Pieces* pieces, const SpansOf& spans_of) {
   std::vector<Piece> out;
-  out.reserve(pieces->pieces.size());
+  // A guess that spares most of the growing: pieces of real text have about five bytes.
+  out.reserve(pieces->pieces.size() + pieces->text.size() / 5);
+  std::vector<Span> spans;
   for (const Piece& piece : pieces->pieces) {
     const absl::string_view text =
         absl::string_view(pieces->text).substr(piece.begin, piece.end - piece.begin);
-    HONE_ASSIGN_OR_RETURN(const std::vector<Span> spans, spans_of(text));
+    spans.clear();
+    HONE_RETURN_IF_ERROR(spans_of(text, &spans));
     for (const Span& s : spans)
       if (s.begin != s.end)
         out.push_back({piece.begin + s.begin, piece.begin + s.end, piece.at_start && s.begin == 0});
@@ -119,6 +117,7 @@ class SequencePreTokenizer : public PreTokenizer {
     for (const auto& part : parts_) HONE_RETURN_IF_ERROR(part->Apply(pieces));
     return absl::OkStatus();
   }
+  bool DropAlphabet() override { return !parts_.empty() && parts_.back()->DropAlphabet(); }
 
  private:
   std::vector<std::unique_ptr<PreTokenizer>> parts_;
@@ -130,10 +129,12 @@ class Split : public PreTokenizer {
       : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
   absl::Status Apply(Pieces* pieces) const override {
     std::vector<Match> matches;
-    return SplitEach(pieces, [&](absl::string_view text) -> absl::StatusOr<std::vector<Span>> {
+    return SplitEach(pieces, [&](absl::string_view text, std::vector<Span>* spans) -> absl::Status {
       matches.clear();
       HONE_RETURN_IF_ERROR(pattern_->FindAll(text, &matches));
-      return Arrange(Cover(matches, text.size(), invert_), behavior_);
+      Cover(matches, text.size(), invert_, spans);
+      Arrange(behavior_, spans);
+      return absl::OkStatus();
     });
   }
 
@@ -150,14 +151,16 @@ class SplitOnClass : public PreTokenizer {
       : contains_(contains), behavior_(behavior) {}
   absl::Status Apply(Pieces* pieces) const override {
     std::vector<Match> matches;
-    return SplitEach(pieces, [&](absl::string_view text) -> absl::StatusOr<std::vector<Span>> {
+    return SplitEach(pieces, [&](absl::string_view text, std::vector<Span>* spans) {
       matches.clear();
       for (size_t at = 0; at < text.size();) {
         const CodePoint c = CodePointAt(text, at);
         if (contains_(c.value)) matches.push_back({at, at + c.length});
         at += c.length;
       }
-      return Arrange(Cover(matches, text.size(), false), behavior_);
+      Cover(matches, text.size(), false, spans);
+      Arrange(behavior_, spans);
+      return absl::OkStatus();
     });
   }
 
@@ -170,20 +173,19 @@ class SplitOnClass : public PreTokenizer {
 class Whitespace : public PreTokenizer {
  public:
   absl::Status Apply(Pieces* pieces) const override {
-    return SplitEach(pieces, [](absl::string_view text) -> absl::StatusOr<std::vector<Span>> {
-      std::vector<Span> spans;
+    return SplitEach(pieces, [](absl::string_view text, std::vector<Span>* spans) {
       int previous = 0;  // 0 white space, 1 word, 2 other
       for (size_t at = 0; at < text.size();) {
         const CodePoint c = CodePointAt(text, at);
         const int kind = IsWord(c.value) ? 1 : IsWhitespace(c.value) ? 0 : 2;
         if (kind != 0 && kind == previous)
-          spans.back().end += c.length;
+          spans->back().end += c.length;
         else if (kind != 0)
-          spans.push_back({at, at + c.length, false});
+          spans->push_back({at, at + c.length, false});
         previous = kind;
         at += c.length;
       }
-      return spans;
+      return absl::OkStatus();
     });
   }
 };
@@ -199,14 +201,20 @@ class ByteLevel : public PreTokenizer {
         text->append(old.data(), old.size());
       });
     if (cut_ != nullptr) HONE_RETURN_IF_ERROR(cut_->Apply(pieces));
+    if (!spell_) return absl::OkStatus();
     const auto& alphabet = ByteLevelAlphabet();
     RewriteEach(pieces, [&](const Piece&, absl::string_view old, std::string* text) {
       for (const char c : old) text->append(alphabet[static_cast<unsigned char>(c)]);
     });
     return absl::OkStatus();
   }
+  bool DropAlphabet() override {
+    spell_ = false;
+    return true;
+  }
 
  private:
+  bool spell_ = true;  // in the byte-level alphabet
   bool add_prefix_space_;
   std::unique_ptr<PreTokenizer> cut_;  // null: the pieces stay
 };
@@ -260,7 +268,7 @@ absl::StatusOr<std::unique_ptr<PreTokenizer>> ParseByteLevel(const JsonNode& nod
   HONE_ASSIGN_OR_RETURN(const bool use_regex, node.Find("use_regex").BoolOr(true));
   std::unique_ptr<PreTokenizer> cut;
   if (use_regex) {
-    HONE_ASSIGN_OR_RETURN(auto pattern, Pattern::Regex(kByteLevelExpression));
+    HONE_ASSIGN_OR_RETURN(auto pattern, Pattern::Regex(kGpt2Expression));
     cut = std::make_unique<Split>(std::move(pattern), Behavior::kIsolated, false);
   }
   return std::make_unique<ByteLevel>(prefix, std::move(cut));

@@ -33,6 +33,11 @@ class PreTokenizer {
   // Refines `pieces`; each is treated on its own, so nothing looks across a cut.
   virtual absl::Status Apply(Pieces* pieces) const = 0;
 
+  // When the last step spells bytes in the byte-level alphabet: stops doing so and returns true.
+  // From then on pieces hold the bytes themselves, and spelling them is the model's part. Only
+  // before the first Apply.
+  virtual bool DropAlphabet() { return false; }
+
   // Sequence, Split, Digits, ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation; a null
   // node cuts nothing.
   static absl::StatusOr<std::unique_ptr<PreTokenizer>> Parse(const JsonNode& node);

@@ -8,6 +8,7 @@
 #include "libs/base/check.h"
 #include "libs/base/status.h"
 #include "libs/tokenizer/json.h"
+#include "libs/tokenizer/scanner.h"
 #include "libs/tokenizer/unicode.h"
 
 namespace hone {
@@ -60,7 +61,7 @@ class EnginePattern : public Pattern {
   absl::Status FindAll(absl::string_view text, std::vector<Match>* matches) const override {
     const auto* const begin = reinterpret_cast<const UChar*>(text.data());
     const auto* const end = begin + text.size();
-    const std::unique_ptr<OnigRegion, void (*)(OnigRegion*)> region(
+    static thread_local const std::unique_ptr<OnigRegion, void (*)(OnigRegion*)> region(
         onig_region_new(), [](OnigRegion* r) { onig_region_free(r, 1); });
     size_t at = 0;
     size_t last_end = std::string::npos;
@@ -130,6 +131,11 @@ absl::StatusOr<std::unique_ptr<Pattern>> Pattern::Regex(absl::string_view expres
     return absl::InvalidArgumentError(absl::StrCat("regular expression of ", expression.size(),
                                                    " bytes, expected at most ", kMaxPatternBytes));
   if (expression == "\\s+$") return std::make_unique<TrailingBlanksPattern>();
+  if (auto scanner = MakeScanner(expression)) return scanner;
+  return Engine(expression);
+}
+
+absl::StatusOr<std::unique_ptr<Pattern>> Pattern::Engine(absl::string_view expression) {
   InitializeEngine();
   const auto* const begin = reinterpret_cast<const UChar*>(expression.data());
   regex_t* regex = nullptr;

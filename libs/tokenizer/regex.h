@@ -1,8 +1,8 @@
 #pragma once
 
 // The patterns of tokenizer.json: literal strings, and regular expressions in Oniguruma's own
-// syntax (the engine that Hugging Face tokenizers use, so that every construct means the same). The
-// only file that knows the engine. Const methods are thread-safe.
+// syntax (the engine that Hugging Face tokenizers use, so that every construct means the same).
+// With character_class.cc the only file that knows the engine. Const methods are thread-safe.
 
 #include <cstdint>
 #include <memory>
@@ -32,8 +32,11 @@ class Pattern {
 
   // {"String": "..."} (not empty) or {"Regex": "..."}.
   static absl::StatusOr<std::unique_ptr<Pattern>> Parse(const JsonNode& node);
-  // INVALID_ARGUMENT with the engine's message when `expression` is not one.
+  // INVALID_ARGUMENT with the engine's message when `expression` is not one. Well-known expressions
+  // run without the engine (scanner.h).
   static absl::StatusOr<std::unique_ptr<Pattern>> Regex(absl::string_view expression);
+  // On the engine in any case.
+  static absl::StatusOr<std::unique_ptr<Pattern>> Engine(absl::string_view expression);
   static std::unique_ptr<Pattern> Literal(absl::string_view text);
 };
 

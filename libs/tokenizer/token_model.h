@@ -15,6 +15,12 @@ namespace hone {
 
 class JsonNode;
 
+// Where merges come from.
+enum class MergeRule : uint8_t {
+  kListed,  // the document's list, in its order
+  kById,    // any two tokens that together spell a third one, the lowest id first (tiktoken)
+};
+
 class TokenModel {
  public:
   virtual ~TokenModel() = default;
@@ -27,9 +33,11 @@ class TokenModel {
 };
 
 // Byte pair encoding as Hugging Face files define it: byte_fallback, fuse_unk, ignore_merges, both
-// spellings of merges. `vocabulary` must outlive the model.
+// spellings of merges. `spell_bytes`: pieces come as they are and their bytes have to be spelled in
+// the byte-level alphabet. `vocabulary` must outlive the model.
 absl::StatusOr<std::unique_ptr<TokenModel>> MakeBpe(const JsonNode& model,
-                                                    const Vocabulary& vocabulary);
+                                                    const Vocabulary& vocabulary, bool spell_bytes,
+                                                    MergeRule rule);
 
 // One token per piece; a piece that is no token becomes unk_token, or is an error without one.
 absl::StatusOr<std::unique_ptr<TokenModel>> MakeWordLevel(const JsonNode& model,

@@ -1,5 +1,6 @@
 #include "libs/tokenizer/tokenizer.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "libs/tokenizer/normalizer.h"
 #include "libs/tokenizer/post_processor.h"
 #include "libs/tokenizer/pre_tokenizer.h"
+#include "libs/tokenizer/tiktoken.h"
 #include "libs/tokenizer/token_model.h"
 #include "libs/tokenizer/unicode.h"
 #include "libs/tokenizer/vocabulary.h"
@@ -22,6 +24,7 @@ struct Tokenizer::Parts {
   std::unique_ptr<Vocabulary> vocabulary;
   AddedTokenFinder raw_tokens;         // looked for in the text as it is
   AddedTokenFinder normalized_tokens;  // looked for in the normalised text
+  AddedTokenFinder special_tokens;     // all special ones, looked for in rendered templates
   std::unique_ptr<Normalizer> normalizer;
   std::unique_ptr<PreTokenizer> pre_tokenizer;
   std::unique_ptr<TokenModel> model;
@@ -32,13 +35,16 @@ struct Tokenizer::Parts {
 namespace {
 
 absl::StatusOr<std::unique_ptr<TokenModel>> MakeModel(const JsonNode& model,
-                                                      const Vocabulary& vocabulary) {
+                                                      const Vocabulary& vocabulary,
+                                                      PreTokenizer* pre_tokenizer, MergeRule rule) {
   // Files from before the field existed are recognised by what they hold.
   std::string type = model.Find("merges").is_null() ? "WordLevel" : "BPE";
   if (const JsonNode given = model.Find("type"); !given.is_null()) {
     HONE_ASSIGN_OR_RETURN(type, given.String());
   }
-  if (type == "BPE") return MakeBpe(model, vocabulary);
+  // Byte-level merging takes the bytes as they are and spells them in the alphabet of the
+  // vocabulary only where its cache does not know them.
+  if (type == "BPE") return MakeBpe(model, vocabulary, pre_tokenizer->DropAlphabet(), rule);
   return MakeWordLevel(model, vocabulary);
 }
 
@@ -59,6 +65,19 @@ Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
   HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxDocumentBytes));
+  if (IsTiktokenPath(path)) {
+    nlohmann::json config = nlohmann::json::object();
+    const std::string beside =
+        (std::filesystem::path(path).parent_path() / "tokenizer_config.json").string();
+    const auto text = ReadFile(beside, kMaxDocumentBytes);
+    if (text.ok()) {
+      HONE_ASSIGN_OR_RETURN(config, ParseJson(*text));
+    } else if (!absl::IsNotFound(text.status())) {
+      return text.status();
+    }
+    HONE_ASSIGN_OR_RETURN(const nlohmann::json document, TiktokenDocument(path, bytes, config));
+    return FromDocument(document, MergeRule::kById);
+  }
   auto tokenizer = Parse(bytes);
   if (!tokenizer.ok())
     return absl::Status(tokenizer.status().code(),
@@ -68,15 +87,21 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& pa
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(absl::string_view json) {
   HONE_ASSIGN_OR_RETURN(const nlohmann::json document, ParseJson(json));
+  return FromDocument(document, MergeRule::kListed);
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromDocument(const nlohmann::json& document,
+                                                                   MergeRule rule) {
   const JsonNode root(&document, "");
   auto parts = std::make_unique<Parts>();
   const JsonNode model = root.Find("model");
   HONE_RETURN_IF_ERROR(CheckModelType(model));
   HONE_ASSIGN_OR_RETURN(parts->vocabulary,
                         Vocabulary::Parse(model.Find("vocab"), root.Find("added_tokens")));
-  HONE_ASSIGN_OR_RETURN(parts->model, MakeModel(model, *parts->vocabulary));
   HONE_ASSIGN_OR_RETURN(parts->normalizer, Normalizer::Parse(root.Find("normalizer")));
   HONE_ASSIGN_OR_RETURN(parts->pre_tokenizer, PreTokenizer::Parse(root.Find("pre_tokenizer")));
+  HONE_ASSIGN_OR_RETURN(parts->model,
+                        MakeModel(model, *parts->vocabulary, parts->pre_tokenizer.get(), rule));
   HONE_ASSIGN_OR_RETURN(parts->post_processor,
                         PostProcessor::Parse(root.Find("post_processor"), *parts->vocabulary));
   HONE_ASSIGN_OR_RETURN(parts->decoder, Decoder::Parse(root.Find("decoder")));
@@ -84,45 +109,78 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(absl::string_view js
     std::string form = token.content;
     if (token.normalized) HONE_RETURN_IF_ERROR(parts->normalizer->Apply(&form));
     (token.normalized ? parts->normalized_tokens : parts->raw_tokens).Add(token, form);
+    if (token.special) parts->special_tokens.Add(token, token.content);
   }
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(parts)));
 }
 
-absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(absl::string_view text,
-                                                       const EncodeOptions& options) const {
-  if (text.size() > kMaxTextBytes)
-    return absl::InvalidArgumentError(
-        absl::StrCat("text of ", text.size(), " bytes, expected at most ", kMaxTextBytes));
+namespace {
+
+absl::Status CheckText(absl::string_view text) {
+  if (text.size() > Tokenizer::kMaxTextBytes)
+    return absl::InvalidArgumentError(absl::StrCat(
+        "text of ", text.size(), " bytes, expected at most ", Tokenizer::kMaxTextBytes));
   if (const size_t bad = FirstInvalidUtf8(text); bad != absl::string_view::npos)
     return absl::InvalidArgumentError(absl::StrCat("text is not UTF-8: byte ", bad, " is 0x",
                                                    absl::Hex(static_cast<unsigned char>(text[bad])),
                                                    ", which no character continues or ends with"));
-  const Parts& p = *parts_;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(absl::string_view text,
+                                                       const EncodeOptions& options) const {
+  HONE_RETURN_IF_ERROR(CheckText(text));
   std::vector<int32_t> ids;
-  for (const Section& raw : p.raw_tokens.Split(text, options.parse_special)) {
+  HONE_RETURN_IF_ERROR(EncodeText(text, true, options.parse_special, &ids));
+  if (options.add_special_tokens) parts_->post_processor.Apply(&ids);
+  return ids;
+}
+
+absl::StatusOr<std::vector<int32_t>> Tokenizer::EncodeRendered(
+    absl::string_view text, absl::Span<const ByteRange> foreign) const {
+  HONE_RETURN_IF_ERROR(CheckText(text));
+  std::vector<int32_t> ids;
+  for (const Section& s : parts_->special_tokens.Split(text, true, foreign)) {
+    if (s.id >= 0)
+      ids.push_back(s.id);
+    else
+      HONE_RETURN_IF_ERROR(
+          EncodeText(text.substr(s.begin, s.end - s.begin), s.begin == 0, false, &ids));
+  }
+  return ids;
+}
+
+absl::Status Tokenizer::EncodeText(absl::string_view text, bool at_start, bool parse_special,
+                                   std::vector<int32_t>* ids) const {
+  const Parts& p = *parts_;
+  for (const Section& raw : p.raw_tokens.Split(text, parse_special)) {
     if (raw.id >= 0) {
-      ids.push_back(raw.id);
+      ids->push_back(raw.id);
       continue;
     }
     std::string normalized(text.substr(raw.begin, raw.end - raw.begin));
     HONE_RETURN_IF_ERROR(p.normalizer->Apply(&normalized));
-    for (const Section& section : p.normalized_tokens.Split(normalized, options.parse_special)) {
+    for (const Section& section : p.normalized_tokens.Split(normalized, parse_special)) {
       if (section.id >= 0) {
-        ids.push_back(section.id);
+        ids->push_back(section.id);
         continue;
       }
       Pieces pieces;
-      pieces.text = normalized.substr(section.begin, section.end - section.begin);
-      pieces.pieces.push_back({0, pieces.text.size(), raw.begin == 0 && section.begin == 0});
+      pieces.text = section.begin == 0 && section.end == normalized.size()
+                        ? std::move(normalized)
+                        : normalized.substr(section.begin, section.end - section.begin);
+      pieces.pieces.push_back(
+          {0, pieces.text.size(), at_start && raw.begin == 0 && section.begin == 0});
       HONE_RETURN_IF_ERROR(p.pre_tokenizer->Apply(&pieces));
       for (const Piece& piece : pieces.pieces)
         HONE_RETURN_IF_ERROR(p.model->Encode(
             absl::string_view(pieces.text).substr(piece.begin, piece.end - piece.begin),
-            options.parse_special, &ids));
+            parse_special, ids));
     }
   }
-  if (options.add_special_tokens) p.post_processor.Apply(&ids);
-  return ids;
+  return absl::OkStatus();
 }
 
 void Tokenizer::PushToken(int32_t id, const DecodeOptions& options, DecodeStream* stream) const {

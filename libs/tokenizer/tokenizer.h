@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 namespace hone {
 
 class DecodeStream;
+enum class MergeRule : uint8_t;
 
 // The defaults are those for text that a user wrote.
 struct EncodeOptions {
@@ -31,6 +33,12 @@ struct EncodeOptions {
   // Whether the post-processor adds begin-of-sequence and the like. Chat templates contain them
   // already.
   bool add_special_tokens = false;
+};
+
+// Bytes [begin, end) of a text.
+struct ByteRange {
+  size_t begin;
+  size_t end;
 };
 
 struct DecodeOptions {
@@ -44,7 +52,8 @@ class Tokenizer {
   static constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
   // The status of reading the file, or INVALID_ARGUMENT with the path in the document of what was
-  // wrong there.
+  // wrong there. A file named *.tiktoken or tiktoken.model is one of the tiktoken library, whose
+  // special tokens are in the tokenizer_config.json beside it.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(absl::string_view json);
   ~Tokenizer();
@@ -56,6 +65,13 @@ class Tokenizer {
   // the file backtracks beyond measure.
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
                                               const EncodeOptions& options = {}) const;
+
+  // Encodes text that a template made around what people wrote. Special tokens are found only where
+  // every byte of them is the template's: none begins, ends or lies in `foreign`, ranges in order
+  // that do not overlap. Otherwise the ids are those of Encode for the text as a whole, so a word
+  // may still join both. Errors as for Encode.
+  absl::StatusOr<std::vector<int32_t>> EncodeRendered(absl::string_view text,
+                                                      absl::Span<const ByteRange> foreign) const;
 
   // Always well-formed UTF-8: ill-formed bytes become U+FFFD. Ids without a token (a model may have
   // more rows than the vocabulary) give no text.
@@ -74,6 +90,11 @@ class Tokenizer {
   struct Parts;
 
   explicit Tokenizer(std::unique_ptr<const Parts> parts);
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromDocument(const nlohmann::json& document,
+                                                                 MergeRule rule);
+  // Appends the ids of `text`, which is valid; `at_start`: the whole input begins with it.
+  absl::Status EncodeText(absl::string_view text, bool at_start, bool parse_special,
+                          std::vector<int32_t>* ids) const;
   void PushToken(int32_t id, const DecodeOptions& options, DecodeStream* stream) const;
 
   std::unique_ptr<const Parts> parts_;

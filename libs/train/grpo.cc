@@ -264,12 +264,7 @@ absl::StatusOr<StepValues> Trainer::GrpoStep(const v1::GrpoStage& spec,
   metrics["trained_completions"] = static_cast<double>(samples.size());
 
   const int refresh = spec.kl().refresh_steps();
-  if (reference_ && refresh > 0 && (step + 1) % refresh == 0) {
-    std::memcpy(reference_->parameters.data(), weights_.parameters.data(),
-                static_cast<size_t>(weights_.parameters.bytes()));
-    std::memcpy(reference_->biases.data(), weights_.biases.data(),
-                static_cast<size_t>(weights_.biases.bytes()));
-  }
+  if (reference_ && refresh > 0 && (step + 1) % refresh == 0) RefreshReference();
   return metrics;
 }
 

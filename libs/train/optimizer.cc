@@ -12,14 +12,14 @@ using kernels::Layout;
 
 Optimizer::Optimizer(const ParameterLayout& layout, const Weights& weights)
     : layout_(layout),
-      m_(layout.size(), DType::kF32),
-      v_(layout.size(), DType::kF32),
-      master_(weights.parameters.dtype() == DType::kF32 ? 0 : layout.size(), DType::kF32) {
+      m_(layout.trained_size(), DType::kF32),
+      v_(layout.trained_size(), DType::kF32),
+      master_(weights.trained().dtype() == DType::kF32 ? 0 : layout.trained_size(), DType::kF32) {
   if (master_.size() == 0) return;
-  const kernels::Error error = kernels::Cpu().cast({.x = weights.parameters.data(),
+  const kernels::Error error = kernels::Cpu().cast({.x = weights.trained().data(),
                                                     .y = master_.data(),
-                                                    .n = layout.size(),
-                                                    .from = weights.parameters.dtype(),
+                                                    .n = layout.trained_size(),
+                                                    .from = weights.trained().dtype(),
                                                     .to = DType::kF32},
                                                    nullptr);
   HONE_CHECK(error == nullptr) << error;
@@ -38,7 +38,7 @@ std::vector<Optimizer::Named> Optimizer::State() {
 }
 
 const float* Optimizer::Master(const Weights& weights) const {
-  return static_cast<const float*>(master_.size() > 0 ? master_.data() : weights.parameters.data());
+  return static_cast<const float*>(master_.size() > 0 ? master_.data() : weights.trained().data());
 }
 
 double Optimizer::Step(const Device& on, Arena& arena, const v1::OptimizerSpec& spec,
@@ -56,7 +56,7 @@ double Optimizer::Step(const Device& on, Arena& arena, const v1::OptimizerSpec& 
 
   float* master = const_cast<float*>(Master(weights));
   const bool muon = spec.kind() == v1::OptimizerSpec::KIND_MUON;
-  const std::vector<Parameter>& all = layout_.parameters();
+  const std::vector<Parameter>& all = layout_.trained();
   for (size_t i = 0; i < all.size();) {
     const Parameter& first = all[i];
     const bool by_muon = muon && first.role == ParameterRole::kMatrix;
@@ -81,10 +81,10 @@ double Optimizer::Step(const Device& on, Arena& arena, const v1::OptimizerSpec& 
   }
   if (master_.size() > 0)
     on.Run(on.table().cast, kernels::CastArgs{.x = master,
-                                              .y = weights.parameters.data(),
-                                              .n = layout_.size(),
+                                              .y = weights.trained().data(),
+                                              .n = layout_.trained_size(),
                                               .from = DType::kF32,
-                                              .to = weights.parameters.dtype()});
+                                              .to = weights.trained().dtype()});
   return norm;
 }
 

@@ -20,7 +20,7 @@ namespace hone {
 // thread-safe.
 class Optimizer {
  public:
-  // `layout` must outlive this. Master weights start as `weights`.
+  // Of layout.trained(). `layout` must outlive this. Master weights start as `weights`.
   Optimizer(const ParameterLayout& layout, const Weights& weights);
 
   // Starts afresh for a stage: zero moments, step 0. Masters are kept.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/model/lora.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/head.h"
 #include "libs/train/schedule.h"
@@ -19,11 +20,13 @@ Trainer::Trainer(const Transformer& transformer, const Options& options)
       vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
       device_(kernels::Cpu(), options.threads),
       weights_(transformer.layout(), options.dtype),
-      gradients_(transformer.layout().size(), DType::kF32) {
+      gradients_(transformer.layout().trained_size(), DType::kF32) {
   WeightsChanged();
 }
 
 void Trainer::WeightsChanged() {
+  arena_.Reset();
+  MergeAdapters(device_, arena_, transformer_.layout(), weights_);
   optimizer_ = std::make_unique<Optimizer>(transformer_.layout(), weights_);
 }
 
@@ -31,12 +34,23 @@ void Trainer::BeginStage(bool with_reference) {
   optimizer_->Reset();
   reference_.reset();
   if (!with_reference) return;
-  reference_ = std::make_unique<Weights>(transformer_.layout(), options_.dtype);
+  reference_ = std::make_unique<Weights>(transformer_.layout(), weights_);
+  RefreshReference();
+}
+
+void Trainer::RefreshReference() {
   const auto copy = [](const ParameterArena& from, ParameterArena& to) {
     std::memcpy(to.data(), from.data(), static_cast<size_t>(from.bytes()));
   };
-  copy(weights_.parameters, reference_->parameters);
+  copy(weights_.trained(), reference_->trained());
   copy(weights_.biases, reference_->biases);
+  copy(weights_.merged, reference_->merged);
+}
+
+void Trainer::ReferenceChanged() {
+  if (reference_ == nullptr) return;
+  arena_.Reset();
+  MergeAdapters(device_, arena_, transformer_.layout(), *reference_);
 }
 
 int64_t Trainer::HeadRows() const {
@@ -77,7 +91,7 @@ void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertL
        .entropy = s.entropy},
       weights_.parameters.View(layout.head()), vocab_, HeadChunks(m, HeadRows()), s.coefficient,
       s.dentropy, [&](int64_t begin, int64_t end) { loss(s, begin, end); }, drows,
-      gradients_.View(layout.head()));
+      layout.adapted() ? Matrix{} : gradients_.View(layout.head()));
   // Rows that predict several targets (a shared prompt's last) collect all their gradients.
   const Matrix sum = arena_.NewMatrix(m.batch.tokens(), s.rows.cols, DType::kF32);
   std::memset(sum.data, 0, static_cast<size_t>(sum.rows * sum.cols * 4));
@@ -100,6 +114,7 @@ StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe,
   StepValues metrics;
   arena_.Reset();
   const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
+  MergeAdapters(device_, arena_, transformer_.layout(), weights_);
   metrics["grad_norm"] = norm;
   metrics["skipped_updates"] = std::isfinite(norm) ? 0 : 1;
   if (transformer_.config().moe.experts > 0) metrics["moe_max_violation"] = MaxViolation(load);

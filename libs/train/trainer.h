@@ -53,13 +53,15 @@ class Trainer {
   Weights& weights() { return weights_; }
   const Weights& weights() const { return weights_; }
   Optimizer& optimizer() { return *optimizer_; }
-  // Call after the weights were initialized or loaded: masters take their values.
+  // Call after the weights were initialized or loaded: merged and master weights take their values.
   void WeightsChanged();
 
   // Fresh moments; the reference, if `with_reference`, becomes the present weights.
   void BeginStage(bool with_reference);
   // Reference weights of the stage; null without.
   Weights* reference() { return reference_.get(); }
+  // Call after the reference's values were restored.
+  void ReferenceChanged();
 
   // Mean negative log-likelihood of the response tokens. `step` counts from 0 in the stage.
   // INVALID_ARGUMENT: a demonstration that is empty or longer than the context.
@@ -98,6 +100,8 @@ class Trainer {
   StepValues Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
                 const ExpertLoad& load);
   int64_t HeadRows() const;
+  // The reference becomes the present weights.
+  void RefreshReference();
 
   const Transformer& transformer_;
   const Options options_;

@@ -9,14 +9,15 @@ namespace hone {
 
 std::shared_ptr<const Snapshot> Snapshot::Take(const std::string& run_id, int64_t version,
                                                const ParameterLayout& layout,
-                                               const Weights& weights) {
+                                               const Weights& weights, uint64_t base_digest) {
   auto snapshot = std::make_shared<Snapshot>();
   v1::Manifest& m = snapshot->manifest_;
   m.set_run_id(run_id);
   m.set_version(version);
   m.set_base_version(-1);
   m.set_encoding(v1::ENCODING_FULL);
-  snapshot->data_.reserve(static_cast<size_t>(weights.parameters.bytes() + weights.biases.bytes()));
+  m.set_base_digest(base_digest);
+  snapshot->data_.reserve(static_cast<size_t>(weights.trained().bytes() + weights.biases.bytes()));
   std::vector<uint64_t> checksums;
   const auto add = [&](const std::vector<Parameter>& parameters, const ParameterArena& arena) {
     for (const Parameter& p : parameters) {
@@ -32,7 +33,7 @@ std::shared_ptr<const Snapshot> Snapshot::Take(const std::string& run_id, int64_
       snapshot->data_.append(data, static_cast<size_t>(t.bytes()));
     }
   };
-  add(layout.parameters(), weights.parameters);
+  add(layout.trained(), weights.trained());
   add(layout.biases(), weights.biases);
   m.set_digest(XXH3_64bits(checksums.data(), checksums.size() * sizeof(uint64_t)));
   return snapshot;
@@ -50,9 +51,14 @@ v1::Chunk Snapshot::MakeChunk(int64_t begin) const {
 
 uint64_t WeightsDigest(const Weights& weights) {
   const uint64_t parts[] = {
-      XXH3_64bits(weights.parameters.data(), static_cast<size_t>(weights.parameters.bytes())),
+      XXH3_64bits(weights.trained().data(), static_cast<size_t>(weights.trained().bytes())),
       XXH3_64bits(weights.biases.data(), static_cast<size_t>(weights.biases.bytes()))};
   return XXH3_64bits(parts, sizeof(parts));
+}
+
+uint64_t BaseDigest(const Weights& weights) {
+  if (weights.adapters.size() == 0) return 0;
+  return XXH3_64bits(weights.parameters.data(), static_cast<size_t>(weights.parameters.bytes()));
 }
 
 }  // namespace hone

@@ -10,14 +10,15 @@
 namespace hone {
 
 // The weights of one version, frozen for sending: a manifest and the bytes of its tensors,
-// parameters first, then routing biases. Immutable, so that any number of subscribers read it while
+// trained ones first, then routing biases. Immutable, so that any number of subscribers read it while
 // training goes on.
 class Snapshot {
  public:
-  // Copies the weights and computes their checksums.
+  // Copies what is trained and the routing biases, and computes their checksums. `base_digest`: of
+  // the frozen parameters under adapters (BaseDigest), 0 without.
   static std::shared_ptr<const Snapshot> Take(const std::string& run_id, int64_t version,
-                                              const ParameterLayout& layout,
-                                              const Weights& weights);
+                                              const ParameterLayout& layout, const Weights& weights,
+                                              uint64_t base_digest = 0);
 
   const v1::Manifest& manifest() const { return manifest_; }
   int64_t version() const { return manifest_.version(); }
@@ -42,7 +43,9 @@ class Snapshot {
   std::string data_;
 };
 
-// XXH3-64 over all parameters and biases: what tells two trainings apart.
+// XXH3-64 over all that is trained, and biases: what tells two trainings apart.
 uint64_t WeightsDigest(const Weights& weights);
+// XXH3-64 over the frozen parameters; 0 when nothing is frozen.
+uint64_t BaseDigest(const Weights& weights);
 
 }  // namespace hone

@@ -6,12 +6,22 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/model/lora.h"
+#include "libs/weights/snapshot.h"
 #include "xxhash.h"
 
 namespace hone {
 
-Stager::Stager(std::string run_id, const ParameterLayout& layout, DType dtype, int64_t have_version)
-    : run_id_(std::move(run_id)), layout_(layout), dtype_(dtype), version_(have_version) {}
+Stager::Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
+               std::shared_ptr<const Weights> base, int64_t have_version)
+    : run_id_(std::move(run_id)),
+      layout_(layout),
+      dtype_(dtype),
+      base_(std::move(base)),
+      base_digest_(base_ ? BaseDigest(*base_) : 0),
+      version_(have_version) {
+  HONE_CHECK(layout.adapted() == (base_ != nullptr));
+}
 
 absl::Status Stager::Check(const v1::Manifest& m) const {
   if (m.run_id() != run_id_)
@@ -22,15 +32,19 @@ absl::Status Stager::Check(const v1::Manifest& m) const {
         absl::StrCat("weights version ", m.version(), " came after ", version_));
   if (m.encoding() != v1::ENCODING_FULL)
     return absl::UnimplementedError(absl::StrCat("weights encoding ", m.encoding()));
-  const size_t count = layout_.parameters().size() + layout_.biases().size();
+  if (m.base_digest() != base_digest_)
+    return absl::InvalidArgumentError(
+        absl::StrCat("weights belong to another frozen model: its digest is ", m.base_digest(),
+                     ", that of the model here is ", base_digest_));
+  const std::vector<Parameter>& trained = layout_.trained();
+  const size_t count = trained.size() + layout_.biases().size();
   if (static_cast<size_t>(m.tensors_size()) != count)
     return absl::InvalidArgumentError(
         absl::StrCat("weights have ", m.tensors_size(), " tensors; this model has ", count));
   for (size_t i = 0; i < count; ++i) {
-    const bool bias = i >= layout_.parameters().size();
-    const Parameter& p =
-        bias ? layout_.biases()[i - layout_.parameters().size()] : layout_.parameters()[i];
-    const DType dtype = bias ? DType::kF32 : dtype_;
+    const bool bias = i >= trained.size();
+    const Parameter& p = bias ? layout_.biases()[i - trained.size()] : trained[i];
+    const DType dtype = bias || layout_.adapted() ? DType::kF32 : dtype_;
     const v1::TensorEntry& t = m.tensors(static_cast<int>(i));
     if (t.name() != p.name || t.dtype() != (dtype == DType::kF32 ? "F32" : "BF16") ||
         t.bytes() != p.size() * BytesOf(dtype))
@@ -44,17 +58,18 @@ absl::Status Stager::Check(const v1::Manifest& m) const {
 absl::Status Stager::Begin(const v1::Manifest& manifest) {
   HONE_RETURN_IF_ERROR(Check(manifest));
   manifest_ = manifest;
-  staging_ = std::make_shared<Weights>(layout_, dtype_);
+  staging_ = base_ ? std::make_shared<Weights>(layout_, *base_)
+                   : std::make_shared<Weights>(layout_, dtype_);
   received_ = 0;
-  total_ = staging_->parameters.bytes() + staging_->biases.bytes();
+  total_ = staging_->trained().bytes() + staging_->biases.bytes();
   return absl::OkStatus();
 }
 
-// The wire's concatenation is the parameter arena followed by the biases.
+// The wire's concatenation is the arena of what is trained followed by the biases.
 void Stager::Copy(int64_t offset, const char* data, int64_t size) {
-  const int64_t split = staging_->parameters.bytes();
+  const int64_t split = staging_->trained().bytes();
   const int64_t first = std::clamp<int64_t>(split - offset, 0, size);
-  std::memcpy(static_cast<char*>(staging_->parameters.data()) + std::min(offset, split), data,
+  std::memcpy(static_cast<char*>(staging_->trained().data()) + std::min(offset, split), data,
               static_cast<size_t>(first));
   if (first < size)
     std::memcpy(static_cast<char*>(staging_->biases.data()) + (offset + first - split),
@@ -82,8 +97,8 @@ absl::Status Stager::Add(const v1::Chunk& chunk) {
                                                   manifest_.version(), " has a wrong checksum"));
   };
   int index = 0;
-  for (const Parameter& p : layout_.parameters())
-    HONE_RETURN_IF_ERROR(verify(index++, p, staging_->parameters));
+  for (const Parameter& p : layout_.trained())
+    HONE_RETURN_IF_ERROR(verify(index++, p, staging_->trained()));
   for (const Parameter& p : layout_.biases())
     HONE_RETURN_IF_ERROR(verify(index++, p, staging_->biases));
   return absl::OkStatus();
@@ -92,6 +107,10 @@ absl::Status Stager::Add(const v1::Chunk& chunk) {
 std::shared_ptr<Weights> Stager::Take() {
   if (staging_ == nullptr || received_ < total_) return nullptr;
   version_ = manifest_.version();
+  if (layout_.adapted()) {
+    Arena arena;
+    MergeAdapters(Device(kernels::Cpu(), 1), arena, layout_, *staging_);
+  }
   return std::move(staging_);
 }
 

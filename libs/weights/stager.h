@@ -14,17 +14,19 @@ namespace hone {
 // byte has come and every checksum agrees. Versions never go back. Not thread-safe.
 class Stager {
  public:
-  // `layout` must outlive this.
-  Stager(std::string run_id, const ParameterLayout& layout, DType dtype, int64_t have_version = -1);
+  // `layout` must outlive this. `base`: frozen weights that the adapters of `layout` belong to; null
+  // for a layout without adapters.
+  Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
+         std::shared_ptr<const Weights> base = nullptr, int64_t have_version = -1);
 
   // A new transfer; an unfinished one is forgotten. INVALID_ARGUMENT: another run, or tensors that
-  // are not those of the layout (name, dtype or shape). FAILED_PRECONDITION: a version that is not
+  // are not those of the layout (name, dtype or shape), or adapters of another base. FAILED_PRECONDITION: a version that is not
   // above the last one. UNIMPLEMENTED: an encoding other than FULL.
   absl::Status Begin(const v1::Manifest& manifest);
   // The next chunk. DATA_LOSS: a wrong checksum, of the chunk or (with the last one) of a tensor,
   // which is named. INVALID_ARGUMENT: another version, a gap, too many bytes.
   absl::Status Add(const v1::Chunk& chunk);
-  // The complete weights, once; null until then.
+  // The complete weights, adapters merged, once; null until then.
   std::shared_ptr<Weights> Take();
   // Of what Take returned last, or what the constructor was given.
   int64_t version() const { return version_; }
@@ -37,6 +39,8 @@ class Stager {
   const std::string run_id_;
   const ParameterLayout& layout_;
   const DType dtype_;
+  const std::shared_ptr<const Weights> base_;
+  const uint64_t base_digest_;
   int64_t version_;
   v1::Manifest manifest_;
   std::shared_ptr<Weights> staging_;

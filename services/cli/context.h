@@ -20,6 +20,10 @@ namespace CLI {
 class App;
 }
 
+namespace hone {
+struct ScorerResources;
+}
+
 namespace hone::cli {
 
 struct RewardFlags;
@@ -76,7 +80,8 @@ void AddPromptsCommands(CLI::App& app, Context& context);
 void AddRunCommands(CLI::App& app, Context& context);
 void AddRunHistoryCommands(CLI::App& run, Context& context);  // metrics, issues
 void AddReportCommand(CLI::App& app, Context& context);
-void AddRewardOptions(CLI::App& command, RewardFlags& flags);  // --scorer, --reward-of
+void AddRewardOptions(CLI::App& command, RewardFlags& flags);  // --scorer, --reward-of, and
+void AddResourceOptions(CLI::App& command, ScorerResources& resources);  // --sandbox, --verifiers
 void AddSamplesCommand(CLI::App& app, Context& context);
 void AddScoreCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);

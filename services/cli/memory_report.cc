@@ -22,8 +22,9 @@ MemoryUse UseOf(const v1::RunSpec& spec, const ModelConfig& model) {
   if (spec.model().precision() == v1::PRECISION_BF16) use.dtype = DType::kBF16;
   use.micro_batch_tokens = 0;
   for (const v1::StageSpec& stage : spec.stages()) {
-    const int64_t tokens = stage.has_grpo() ? stage.grpo().max_micro_batch_tokens()
-                                            : stage.sft().max_micro_batch_tokens();
+    const int64_t tokens = stage.has_grpo()       ? stage.grpo().max_micro_batch_tokens()
+                           : stage.has_pretrain() ? stage.pretrain().max_micro_batch_tokens()
+                                                  : stage.sft().max_micro_batch_tokens();
     use.micro_batch_tokens = std::max(use.micro_batch_tokens, tokens);
     use.reference =
         use.reference ||
@@ -40,13 +41,18 @@ MemoryUse UseOf(const v1::RunSpec& spec, const ModelConfig& model) {
 v1::StagePlan PlanOf(const v1::StageSpec& stage) {
   v1::StagePlan plan;
   plan.set_name(stage.name());
-  if (stage.has_sft()) {
-    plan.set_kind("sft");
-    plan.set_steps(stage.sft().steps());
-    plan.set_prompts_per_step(stage.sft().batch_size());
+  const auto supervised = [&plan](const char* kind, const auto& spec) {
+    plan.set_kind(kind);
+    plan.set_steps(spec.steps());
+    plan.set_prompts_per_step(spec.batch_size());
     plan.set_group_size(1);
     plan.set_updates_per_step(1);
-    plan.set_micro_batch_tokens(stage.sft().max_micro_batch_tokens());
+    plan.set_micro_batch_tokens(spec.max_micro_batch_tokens());
+  };
+  if (stage.has_sft()) {
+    supervised("sft", stage.sft());
+  } else if (stage.has_pretrain()) {
+    supervised("pretrain", stage.pretrain());
   } else {
     const v1::GrpoStage& grpo = stage.grpo();
     plan.set_kind("grpo");

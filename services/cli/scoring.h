@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/reward/reward_function.h"
+#include "libs/scorers/scorers.h"
 #include "proto/hone/v1/reward.pb.h"
 
 namespace hone::cli {
@@ -15,11 +16,16 @@ namespace hone::cli {
 struct RewardFlags {
   std::vector<std::string> scorers;
   std::string run_file;
+  std::string prompt_set;  // of the run file: the reward of this set
+  ScorerResources resources;
 };
 
-// INVALID_ARGUMENT when neither or both are given, and for what RewardFunction refuses. "true" and
-// "false" are bools, all other values strings; the option `weight` is the scorer's weight.
-absl::StatusOr<RewardFunction> MakeReward(const RewardFlags& flags);
+// INVALID_ARGUMENT when neither or both are given, and for values of the wrong type. A value has
+// the type of its option in `known`; "\," is a comma inside a value, and options may be one JSON
+// object instead: math:{"tolerance": 1e-6}. The option `weight` is the scorer's weight, `timeout`
+// its timeout in seconds.
+absl::StatusOr<v1::RewardSpec> ReadReward(const RewardFlags& flags,
+                                          const v1::ListScorersResponse& known);
 
 // The lines of a prompt file. INVALID_ARGUMENT names "file:line: what" for each bad one. `limit`:
 // only the first so many; 0: all.

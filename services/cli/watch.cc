@@ -135,7 +135,10 @@ class Watch {
       means_.Clear();
       stage_steps_ = run.stage_steps();
       for (const v1::StageSpec& s : run.spec().stages())
-        if (s.name() == stage_) stage_steps_ = s.has_sft() ? s.sft().steps() : s.grpo().steps();
+        if (s.name() == stage_)
+          stage_steps_ = s.has_sft()        ? s.sft().steps()
+                         : s.has_pretrain() ? s.pretrain().steps()
+                                            : s.grpo().steps();
     }
     means_.Add(step);
     last_ = absl::StrCat(Bar(step.stage_step(), stage_steps_), " ",

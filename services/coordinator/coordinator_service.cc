@@ -1,6 +1,9 @@
 #include "services/coordinator/coordinator_service.h"
 
+#include <deque>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "libs/base/status.h"
 #include "services/coordinator/calls.h"
@@ -8,7 +11,9 @@
 namespace hone {
 namespace {
 
-// Sends the groups of a batch, one per message.
+// Sends the groups of a batch, one per message: those of a synchronous step as they are committed,
+// so that the last one is all that the learner waits for. The call ends with OK when the batch is
+// on the disk.
 class BatchWriter final : public grpc::ServerWriteReactor<v1::PullBatchResponse> {
  public:
   BatchWriter(grpc::CallbackServerContext* context, Buffer& buffer, LongPolls& polls,
@@ -25,52 +30,101 @@ class BatchWriter final : public grpc::ServerWriteReactor<v1::PullBatchResponse>
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::CANCELLED);
-    WriteNext();
+    bool ended = false;
+    {
+      MutexLock lock(mu_);
+      writing_ = false;
+      if (!ok) End(grpc::Status::CANCELLED);
+      ended = !WriteNext();
+    }
+    if (ended) Finish(status_);  // the reactor may be gone before a lock would be released
   }
   void OnDone() override { delete this; }
 
  private:
-  // Whether the call was answered, or has begun to be.
+  // Whether the answer is complete, but for the disk.
   bool Try(bool last) {
     if (context_->IsCancelled()) {
-      Finish(grpc::Status::CANCELLED);
+      Complete(grpc::Status::CANCELLED);
       return true;
     }
-    absl::StatusOr<v1::StoredBatch> batch = buffer_.PullBatch(request_);
-    if (absl::IsUnavailable(batch.status()) && !last) return false;
+    std::vector<int64_t> sure;
+    absl::StatusOr<v1::StoredBatch> batch = buffer_.PullBatch(request_, &sure);
+    if (absl::IsUnavailable(batch.status()) && !last) {
+      MutexLock lock(mu_);
+      Send(sure);
+      return false;
+    }
     if (!batch.ok()) {
-      Finish(rpc::ToGrpc(batch.status()));
+      Complete(rpc::ToGrpc(batch.status()));
       return true;
     }
-    batch_ = *std::move(batch);
-    *response_.mutable_dropped() = batch_.dropped();
-    buffer_.WhenSynced([this](const absl::Status& synced) {
-      if (!synced.ok()) return Finish(rpc::ToGrpc(synced));
-      WriteNext();
-    });
+    {
+      MutexLock lock(mu_);
+      dropped_.assign(batch->dropped().begin(), batch->dropped().end());
+      Send(batch->issues());
+      if (static_cast<int>(sent_.size()) != batch->issues_size())
+        End({grpc::StatusCode::UNAVAILABLE, "a group was sent and then dropped: ask again"});
+    }
+    buffer_.WhenSynced([this](const absl::Status& synced) { Complete(rpc::ToGrpc(synced)); });
     return true;
   }
 
-  void WriteNext() {
-    if (next_ > 0) response_.Clear();
-    if (next_ < batch_.issues_size()) {
-      absl::StatusOr<v1::Group> group = buffer_.ReadGroup(queue_, batch_.issues(next_));
-      if (!group.ok()) return Finish(rpc::ToGrpc(group.status()));
-      *response_.add_groups() = *std::move(group);
-    } else if (next_ > 0 || batch_.dropped().empty()) {
-      return Finish(grpc::Status::OK);
+  void Complete(const grpc::Status& status) {
+    bool ended = false;
+    {
+      MutexLock lock(mu_);
+      complete_ = true;
+      if (!status.ok()) End(status);
+      ended = !WriteNext();
     }
-    ++next_;
-    StartWrite(&response_);
+    if (ended) Finish(status_);
+  }
+  // The call will end with this error, once nobody else refers to the reactor.
+  void End(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (status_.ok()) status_ = status;
+  }
+  template <typename Issues>
+  void Send(const Issues& issues) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (const int64_t n : issues)
+      if (sent_.insert(n).second) unsent_.push_back(n);
+    WriteNext();
+  }
+  // False: all is said, and the caller has to finish the call.
+  bool WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (writing_) return true;
+    if (status_.ok() && (!unsent_.empty() || !dropped_.empty())) {
+      response_.Clear();
+      response_.mutable_dropped()->Assign(dropped_.begin(), dropped_.end());
+      dropped_.clear();
+      if (!unsent_.empty()) {
+        absl::StatusOr<v1::Group> group = buffer_.ReadGroup(queue_, unsent_.front());
+        unsent_.pop_front();
+        if (group.ok())
+          *response_.add_groups() = *std::move(group);
+        else
+          End(rpc::ToGrpc(group.status()));
+      }
+      if (status_.ok()) {
+        writing_ = true;
+        StartWrite(&response_);
+        return true;
+      }
+    }
+    return !complete_;
   }
 
   grpc::CallbackServerContext* const context_;
   Buffer& buffer_;
   const v1::PullBatchRequest request_;
   const QueueId queue_;
-  v1::StoredBatch batch_;
-  int next_ = 0;  // messages begun
+  Mutex mu_;
+  std::set<int64_t> sent_ ABSL_GUARDED_BY(mu_);  // or about to be
+  std::deque<int64_t> unsent_ ABSL_GUARDED_BY(mu_);
+  std::vector<int64_t> dropped_ ABSL_GUARDED_BY(mu_);  // not sent yet
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool complete_ ABSL_GUARDED_BY(mu_) = false;  // nobody will call Send or Complete again
+  grpc::Status status_;  // changes under mu_ until the call is complete and written
   v1::PullBatchResponse response_;
 };
 

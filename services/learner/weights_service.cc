@@ -35,12 +35,14 @@ grpc::Status WeightsService::Subscribe(grpc::ServerContext* context,
     const TimePoint start = std::chrono::steady_clock::now();
     v1::SubscribeResponse response;
     *response.mutable_manifest() = snapshot->manifest();
-    open = writer->Write(response) && snapshot->ForEachChunk([&](v1::Chunk chunk) {
-      v1::SubscribeResponse part;
-      bytes_.Increment(static_cast<double>(chunk.data().size()));
-      *part.mutable_chunk() = std::move(chunk);
-      return writer->Write(part);
-    });
+    // Held back to travel with the first chunk.
+    open = writer->Write(response, grpc::WriteOptions().set_buffer_hint()) &&
+           snapshot->ForEachChunk([&](v1::Chunk chunk) {
+             v1::SubscribeResponse part;
+             bytes_.Increment(static_cast<double>(chunk.data().size()));
+             *part.mutable_chunk() = std::move(chunk);
+             return writer->Write(part);
+           });
     have = snapshot->version();
     send_seconds_.Observe(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());

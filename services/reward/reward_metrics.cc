@@ -20,15 +20,20 @@ RewardMetrics::RewardMetrics(Metrics* metrics, const std::vector<ScorerInfo>& sc
           metrics->AddCounter("hone_reward_requests_total", "Completions judged, by scorer.",
                               {{"scorer", scorer.name}, {"outcome", label}}));
     }
-    // 1 us to 4 s.
+    // 1 us to 6 min.
     series.seconds =
         metrics->AddHistogram("hone_reward_seconds", "Time to judge a completion.",
-                              ExponentialBuckets(1e-6, 4, 12), {{"scorer", scorer.name}});
+                              ExponentialBuckets(1e-6, 6, 12), {{"scorer", scorer.name}});
     by_scorer_[scorer.name] = std::move(series);
   }
+  // 10 us to 3000 s.
+  queue_seconds_ = metrics->AddHistogram("hone_reward_queue_seconds",
+                                         "Time that a completion waits for a thread.",
+                                         ExponentialBuckets(1e-5, 7, 11));
 }
 
 void RewardMetrics::Count(const v1::Verdict& verdict) {
+  queue_seconds_.Observe(verdict.queue_seconds());
   for (const v1::ScorePart& part : verdict.parts()) {
     auto it = by_scorer_.find(part.scorer());
     if (it == by_scorer_.end()) continue;

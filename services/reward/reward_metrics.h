@@ -24,6 +24,7 @@ class RewardMetrics {
     Histogram seconds;
   };
   std::map<std::string, Series> by_scorer_;
+  Histogram queue_seconds_;
 };
 
 }  // namespace hone

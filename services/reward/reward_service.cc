@@ -1,5 +1,6 @@
 #include "services/reward/reward_service.h"
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -16,6 +17,12 @@ namespace {
 constexpr size_t kMaxHeld = 1024;
 constexpr size_t kMaxHeldBytes = size_t{4} << 20;
 
+// When the client itself gives up.
+TimePoint LatestOf(const grpc::CallbackServerContext& context) {
+  const auto left = context.deadline() - std::chrono::system_clock::now();
+  return left > std::chrono::hours(24 * 365) ? kNoDeadline : SystemClock::Get().Now() + left;
+}
+
 absl::Status Draining() {
   return absl::UnavailableError("this reward replica is shutting down; try another one");
 }
@@ -28,7 +35,8 @@ absl::Status Draining() {
 class RewardService::Stream final
     : public grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse> {
  public:
-  explicit Stream(RewardService& service) : service_(service), lane_(service.pool_.NewLane()) {}
+  Stream(RewardService& service, TimePoint latest)
+      : service_(service), latest_(latest), lane_(service.judge_.NewLane()) {}
 
   void Start() {
     const bool accepted = service_.AddStream(this);
@@ -84,21 +92,26 @@ class RewardService::Stream final
       return absl::InvalidArgumentError("`reward` is set again; only the first message may set it");
     }
     for (v1::ScoreItem& item : *request_.mutable_items()) {
-      auto shared = std::make_shared<v1::ScoreItem>(std::move(item));
-      const size_t bytes = shared->ByteSizeLong();
+      const uint64_t id = item.item_id();
+      const size_t bytes = item.ByteSizeLong();
       ++unjudged_;
       held_bytes_ += bytes;
-      service_.pool_.Submit(lane_, [this, shared, bytes, function = function_] {
-        v1::ScoreResponse response;
-        response.set_item_id(shared->item_id());
-        *response.mutable_verdict() = function->Score(*shared);
-        service_.counts_.Count(response.verdict());
-        Change([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-          --unjudged_;
-          held_bytes_ -= bytes;
-          if (!end_.has_value()) unsent_.push_back(std::move(response));
-        });
-      });
+      absl::Status status = service_.judge_.Submit(
+          lane_, function_, std::move(item), latest_, [this, id, bytes](v1::Verdict verdict) {
+            service_.counts_.Count(verdict);
+            v1::ScoreResponse response;
+            response.set_item_id(id);
+            *response.mutable_verdict() = std::move(verdict);
+            Change([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+              --unjudged_;
+              held_bytes_ -= bytes;
+              if (!end_.has_value()) unsent_.push_back(std::move(response));
+            });
+          });
+      if (status.ok()) continue;
+      --unjudged_;
+      held_bytes_ -= bytes;
+      return status;
     }
     return absl::OkStatus();
   }
@@ -107,7 +120,7 @@ class RewardService::Stream final
   void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (end_.has_value()) return;
     end_ = status;
-    unjudged_ -= service_.pool_.Cancel(lane_);
+    unjudged_ -= service_.judge_.Cancel(*lane_);
     // The one that is being written is gRPC's until OnWriteDone.
     while (unsent_.size() > size_t{writing_ ? 1u : 0u}) unsent_.pop_back();
   }
@@ -131,7 +144,10 @@ class RewardService::Stream final
     if (finished_) return std::nullopt;
     if (!writing_ && !unsent_.empty()) {
       writing_ = true;
-      StartWrite(&unsent_.front());
+      // With others behind it, it need not travel alone.
+      grpc::WriteOptions options;
+      if (unsent_.size() > 1) options.set_buffer_hint();
+      StartWrite(&unsent_.front(), options);
     }
     if (end_.has_value() || half_closed_ || draining_) {
       if (unjudged_ > 0 || writing_) return std::nullopt;
@@ -148,7 +164,8 @@ class RewardService::Stream final
   }
 
   RewardService& service_;
-  const uint64_t lane_;
+  const TimePoint latest_;
+  const std::shared_ptr<Judge::Lane> lane_;
   Mutex mu_;
   v1::ScoreRequest request_;  // gRPC's while reading_
   std::shared_ptr<const RewardFunction> function_ ABSL_GUARDED_BY(mu_);
@@ -166,23 +183,29 @@ class RewardService::Stream final
 // One ScoreBatch call; deletes itself in OnDone.
 class RewardService::Batch final : public grpc::ServerUnaryReactor {
  public:
-  explicit Batch(RewardService& service) : service_(service), lane_(service.pool_.NewLane()) {}
+  Batch(RewardService& service, TimePoint latest)
+      : service_(service), latest_(latest), lane_(service.judge_.NewLane()) {}
 
   void Start(const v1::ScoreBatchRequest& request, v1::ScoreBatchResponse& response) {
-    absl::StatusOr<RewardFunction> function =
+    absl::StatusOr<RewardFunction> made =
         RewardFunction::Create(request.reward(), service_.registry_);
     Change([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      status_ = function.status();
-      if (!function.ok()) return;
-      function_.emplace(*std::move(function));
+      status_ = made.status();
+      if (!made.ok()) return;
+      const auto function = std::make_shared<const RewardFunction>(*std::move(made));
       for (int i = 0; i < request.items_size(); ++i) response.add_verdicts();
-      for (int i = 0; i < request.items_size(); ++i) {
+      for (int i = 0; i < request.items_size() && status_.ok(); ++i) {
         ++unjudged_;
-        service_.pool_.Submit(lane_, [this, &request, verdict = response.mutable_verdicts(i), i] {
-          *verdict = function_->Score(request.items(i));
-          service_.counts_.Count(*verdict);
-          Change([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { --unjudged_; });
-        });
+        status_ = service_.judge_.Submit(
+            lane_, function, request.items(i), latest_,
+            [this, verdict = response.mutable_verdicts(i)](v1::Verdict found) {
+              service_.counts_.Count(found);
+              *verdict = std::move(found);
+              Change([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { --unjudged_; });
+            });
+        if (status_.ok()) continue;
+        --unjudged_;
+        unjudged_ -= service_.judge_.Cancel(*lane_);
       }
     });
   }
@@ -190,7 +213,7 @@ class RewardService::Batch final : public grpc::ServerUnaryReactor {
   void OnCancel() override {
     Change([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       status_ = absl::CancelledError("the call was cancelled");
-      unjudged_ -= service_.pool_.Cancel(lane_);
+      unjudged_ -= service_.judge_.Cancel(*lane_);
     });
   }
 
@@ -212,20 +235,38 @@ class RewardService::Batch final : public grpc::ServerUnaryReactor {
   }
 
   RewardService& service_;
-  const uint64_t lane_;
-  std::optional<RewardFunction> function_;  // set before the first task starts
+  const TimePoint latest_;
+  const std::shared_ptr<Judge::Lane> lane_;
   Mutex mu_;
   size_t unjudged_ ABSL_GUARDED_BY(mu_) = 0;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mu_);
 };
 
-RewardService::RewardService(const Registry& registry, int threads, Metrics* metrics)
-    : registry_(registry), counts_(metrics, registry.List()), pool_(threads) {
+RewardService::RewardService(const Registry& registry, const Judge::Options& options,
+                             Metrics* metrics)
+    : registry_(registry), counts_(metrics, registry.List()), judge_(options) {
   if (metrics == nullptr) return;
-  waiting_ = metrics->AddCallback(MetricKind::kGauge, "hone_reward_waiting_items",
-                                  "Completions that wait for a thread.",
-                                  [this] { return static_cast<double>(pool_.waiting()); });
+  const auto add = [&](MetricKind kind, absl::string_view name, absl::string_view help,
+                       double (*value)(const Judge::Stats&)) {
+    callbacks_.push_back(
+        metrics->AddCallback(kind, name, help, [this, value] { return value(judge_.stats()); }));
+  };
+  using Stats = Judge::Stats;
+  add(MetricKind::kGauge, "hone_reward_waiting_items", "Completions that wait for a thread.",
+      [](const Stats& s) { return static_cast<double>(s.waiting); });
+  add(MetricKind::kGauge, "hone_reward_running_items", "Completions that a scorer has.",
+      [](const Stats& s) { return static_cast<double>(s.running); });
+  add(MetricKind::kGauge, "hone_reward_slow_items",
+      "Completions that a scorer has had for longer than 0.25 s.",
+      [](const Stats& s) { return static_cast<double>(s.slow); });
+  add(MetricKind::kCounter, "hone_reward_cache_hits_total", "Verdicts that were remembered.",
+      [](const Stats& s) { return static_cast<double>(s.cache.hits); });
+  add(MetricKind::kCounter, "hone_reward_cache_misses_total",
+      "Verdicts that were looked for and not remembered.",
+      [](const Stats& s) { return static_cast<double>(s.cache.misses); });
+  add(MetricKind::kGauge, "hone_reward_cache_bytes", "Memory of the remembered verdicts.",
+      [](const Stats& s) { return static_cast<double>(s.cache.bytes); });
 }
 
 RewardService::~RewardService() = default;
@@ -251,7 +292,7 @@ void RewardService::Drain() {
 
 grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* RewardService::Score(
     grpc::CallbackServerContext* context) {
-  auto* stream = new Stream(*this);
+  auto* stream = new Stream(*this, LatestOf(*context));
   stream->Start();
   return stream;
 }
@@ -259,7 +300,7 @@ grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* RewardService::Sco
 grpc::ServerUnaryReactor* RewardService::ScoreBatch(grpc::CallbackServerContext* context,
                                                     const v1::ScoreBatchRequest* request,
                                                     v1::ScoreBatchResponse* response) {
-  auto* batch = new Batch(*this);
+  auto* batch = new Batch(*this, LatestOf(*context));
   batch->Start(*request, *response);
   return batch;
 }
@@ -267,12 +308,7 @@ grpc::ServerUnaryReactor* RewardService::ScoreBatch(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* RewardService::ListScorers(grpc::CallbackServerContext* context,
                                                      const v1::ListScorersRequest* request,
                                                      v1::ListScorersResponse* response) {
-  for (const ScorerInfo& info : registry_.List()) {
-    v1::ListScorersResponse::Scorer* scorer = response->add_scorers();
-    scorer->set_name(info.name);
-    scorer->set_description(info.description);
-    scorer->set_version(info.version);
-  }
+  *response = registry_.Describe();
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

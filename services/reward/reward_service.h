@@ -1,9 +1,10 @@
 #pragma once
 
 #include <set>
+#include <vector>
 
 #include "libs/base/mutex.h"
-#include "libs/reward/fair_pool.h"
+#include "libs/reward/judge.h"
 #include "libs/reward/registry.h"
 #include "libs/telemetry/metrics.h"
 #include "proto/hone/v1/reward.grpc.pb.h"
@@ -11,14 +12,14 @@
 
 namespace hone {
 
-// proto/hone/v1/reward.proto over a Registry. Calls share the threads of one FairPool, turn by
-// turn; each verdict is sent as it is ready. A stream that holds 4 MiB of items, or 1024 items and
+// proto/hone/v1/reward.proto over a Registry. Calls share the threads of one Judge, turn by turn;
+// each verdict is sent as it is ready. A stream that holds 4 MiB of items, or 1024 items and
 // verdicts, is not read further, so that a call needs little memory however fast its client sends
 // or slowly it reads.
 class RewardService final : public v1::RewardService::CallbackService {
  public:
   // `registry` outlives the service; so does `metrics`, which may be null.
-  RewardService(const Registry& registry, int threads, Metrics* metrics);
+  RewardService(const Registry& registry, const Judge::Options& options, Metrics* metrics);
   // All calls have ended: destroy the server first.
   ~RewardService() override;
 
@@ -26,6 +27,10 @@ class RewardService final : public v1::RewardService::CallbackService {
   // calls likewise; clients turn to another replica and send again what was not answered. Does not
   // wait. Idempotent.
   void Drain();
+
+  // Whether no scorer is at work any more, also for calls that have ended. One that does not end
+  // would keep the destructor waiting.
+  bool idle() const { return judge_.stats().running == 0; }
 
   grpc::ServerBidiReactor<v1::ScoreRequest, v1::ScoreResponse>* Score(
       grpc::CallbackServerContext* context) override;
@@ -49,8 +54,8 @@ class RewardService final : public v1::RewardService::CallbackService {
   Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   std::set<Stream*> streams_ ABSL_GUARDED_BY(mu_);
-  FairPool pool_;
-  Metrics::Callback waiting_;
+  Judge judge_;
+  std::vector<Metrics::Callback> callbacks_;
 };
 
 }  // namespace hone

@@ -26,8 +26,10 @@ TEST_CASE("An evaluation is due after every so many steps and goes before traini
     CHECK(leases[i].evaluation() == "test");
     CHECK(leases[i].exact_version() == 2);
     CHECK(leases[i].issue() == i);
+    CHECK(leases[i].reward().scorers(0).name() == "contains");  // the set has a reward of its own
   }
   CHECK(leases[4].stage() == "main");
+  CHECK(leases[4].reward().scorers(0).name() == "math");
   CHECK(leases[4].seed() != leases[0].seed());
   for (const v1::Lease& l : leases) {
     CHECK_FALSE(Evaluate(w, 2)->done());

@@ -101,6 +101,61 @@ TEST_CASE("The leases of a silent worker are leased again", "[buffer]") {
   }
 }
 
+TEST_CASE("The next step's prompts are leased ahead, in equal shares, for the next version",
+          "[buffer]") {
+  World w({.steps = 2, .prompts_per_step = 4});
+  w.Begin();
+  const auto ahead = [&](const std::string& worker) { return w.Lease(worker, 0, 100, 1, true); };
+  const std::vector<v1::Lease> now = ahead("a");
+  CHECK(Numbers(now) == std::vector<int64_t>{0, 1, 2, 3});  // this step's first, and alone
+  CHECK(Numbers(w.Lease("b", 0)).empty());                  // only to those who ask
+  std::vector<v1::Lease> next = ahead("a");
+  CHECK(Numbers(next) == std::vector<int64_t>{4, 5});
+  CHECK(next[0].exact_version() == 1);
+  CHECK(ahead("a").empty());
+  const std::vector<v1::Lease> others = ahead("b");
+  CHECK(Numbers(others) == std::vector<int64_t>{6, 7});
+  CHECK(ahead("b").empty());
+
+  SECTION("They keep no batch waiting, and are committed under their own version") {
+    CHECK_CODE(w.Pull(1), absl::StatusCode::kUnavailable);
+    for (const v1::Lease& l : now) REQUIRE_OK(w.Commit("a", l, 0));
+    absl::StatusOr<v1::StoredBatch> batch = w.Pull(1);
+    REQUIRE_OK(batch);
+    CHECK(batch->issues_size() == 4);
+    CHECK(batch->dropped().empty());
+    CHECK_CODE(w.Commit("a", next[0], 0), absl::StatusCode::kInvalidArgument);
+    REQUIRE_OK(w.Step(1));
+    CHECK(w.Lease("a", 1, 100, 1, true).empty());  // the run has no third step
+    for (const v1::Lease& l : next) REQUIRE_OK(w.Commit("a", l, 1));
+    CHECK_CODE(w.Pull(2), absl::StatusCode::kUnavailable);
+    for (const v1::Lease& l : others) REQUIRE_OK(w.Commit("b", l, 1));
+    batch = w.Pull(2);
+    REQUIRE_OK(batch);
+    CHECK(batch->issues(0) == 4);
+    CHECK(batch->issues_size() == 4);
+  }
+  SECTION("A lost one stays the next step's") {
+    v1::ReturnLeasesRequest back;
+    back.set_worker_id("b");
+    back.set_run_id("r");
+    back.add_lease_ids(others[0].lease_id());
+    REQUIRE_OK(w.buffer().ReturnLeases(back));
+    CHECK(w.Lease("a", 0).empty());
+    for (const v1::Lease& l : now) REQUIRE_OK(w.Commit("a", l, 0));
+    REQUIRE_OK(w.Pull(1));
+    REQUIRE_OK(w.Step(1));
+    const std::vector<v1::Lease> again = w.Lease("a", 1);
+    REQUIRE(Numbers(again) == std::vector<int64_t>{6});
+    CHECK(again[0].exact_version() == 1);
+  }
+  SECTION("A kill of the coordinator forgets none") {
+    w.Kill();
+    CHECK(ahead("a").empty());
+    CHECK(w.Counts()["leased"] == 8);
+  }
+}
+
 TEST_CASE("A heartbeat keeps leases; a restart of the coordinator does too", "[buffer]") {
   World w;
   w.Begin();

@@ -21,6 +21,14 @@ TEST_CASE("A prompt line becomes a prompt", "[buffer]") {
   CHECK(ParsePromptLine(R"({"text": "t", "answer": 0.5, "id": 3, "response": "r"})", 1)->answer() ==
         "0.5");
   CHECK(ParsePromptLine(R"({"text": "t", "id": "é"})", 1)->id() == "é");
+  const std::string messages =
+      R"([{"role":"user","content":"2+2?"},{"role":"assistant","content":"4","z":1,"a":2}])";
+  for (const char* field : {"messages", "prompt"}) {
+    p = ParsePromptLine("{\"" + std::string(field) + "\": " + messages + "}", 1);
+    REQUIRE_OK(p);
+    CHECK(p->messages() == messages);  // members keep their order: templates print them
+    CHECK(p->text() == "2+2?");
+  }
 }
 
 TEST_CASE("A bad prompt line says what is wrong", "[buffer]") {
@@ -36,8 +44,13 @@ TEST_CASE("A bad prompt line says what is wrong", "[buffer]") {
   check(R"({"prompt": ""})", "\"prompt\" is empty");
   check(R"({"prompt": 3})", "\"prompt\" is a number, expected a string");
   check(R"({"prompt": "a", "text": "b"})", "both");
-  check(R"({"messages": []})", "chat messages need a chat template");
-  check(R"({"prompt": [{"role": "user"}]})", "chat messages need a chat template");
+  check(R"({"messages": []})", "\"messages\": expected a list of messages that is not empty");
+  check(R"({"messages": "hi"})", "expected a list of messages");
+  check(R"({"prompt": [{"role": "user"}]})", "\"prompt\": message 0 has no \"content\"");
+  check(R"({"messages": [{"content": "hi"}]})", "message 0 has no \"role\"");
+  check(R"({"messages": [{"role": "system", "content": "hi"}]})", "no message of the user");
+  check(R"({"prompt": "a", "messages": [{"role": "user", "content": "hi"}]})",
+        "both a prompt and messages");
   check(R"({"prompt": "a", "answer": []})", "\"answer\" is a array, expected a string");
   check(R"({"prompt": "a", "id": 1.5})", "expected a string or an integer");
   check("{\"prompt\": \"\xff\"}", "not JSON");

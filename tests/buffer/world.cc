@@ -15,7 +15,11 @@ World::World(const Plan& p) : plan(p) {
   stage.mutable_grpo()->set_group_size(2);
   stage.mutable_grpo()->set_max_staleness(p.staleness);
   stage.mutable_grpo()->mutable_sampling()->set_max_new_tokens(8);
+  spec_.mutable_reward()->add_scorers()->set_name("math");
   if (p.eval_every >= 0) {
+    v1::PromptSetReward& own = *spec_.add_prompt_set_rewards();
+    own.set_prompt_set("test");
+    own.mutable_reward()->add_scorers()->set_name("contains");
     v1::EvaluationSpec& e = *spec_.add_evaluations();
     e.set_name("test");
     e.set_prompt_set("test");
@@ -51,7 +55,8 @@ void World::Reopen() {
 void World::Kill() {
   const std::string from = Options().path;
   folders_.push_back(std::make_unique<TempDir>());
-  // The store deletes old files in the background: a file that vanishes while it is copied means "copy again".
+  // The store deletes old files in the background: a file that vanishes while it is copied means
+  // "copy again".
   std::error_code error;
   for (int attempt = 0; attempt < 20; ++attempt) {
     std::filesystem::remove_all(Options().path);
@@ -113,8 +118,9 @@ std::vector<v1::Issue> World::Issues(v1::IssueState state) {
 }
 
 std::vector<v1::Lease> World::Lease(const std::string& worker, int64_t version, int max,
-                                    uint64_t incarnation) {
+                                    uint64_t incarnation, bool ahead) {
   v1::LeasePromptsRequest request;
+  request.set_ahead(ahead);
   request.set_worker_id(worker);
   request.set_incarnation(incarnation);
   request.set_run_id("r");

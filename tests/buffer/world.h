@@ -48,7 +48,7 @@ class World {
 
   // --- what workers do ---
   std::vector<v1::Lease> Lease(const std::string& worker, int64_t version, int max = 100,
-                               uint64_t incarnation = 1);
+                               uint64_t incarnation = 1, bool ahead = false);
   // `flavour` other than 0 makes other bits.
   static v1::Group Answer(const v1::Lease& lease, int64_t version, int flavour = 0);
   absl::StatusOr<v1::CommitGroupResponse> Commit(const std::string& worker, const v1::Lease& lease,

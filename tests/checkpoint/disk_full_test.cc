@@ -1,7 +1,3 @@
-#include <sys/mount.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -10,27 +6,13 @@
 #include "libs/base/status.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/checkpoint/checkpoint_writer.h"
+#include "tests/testing/small_disk.h"
 #include "tests/testing/test.h"
 
 namespace hone {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A file system of one mebibyte; needs the right to mount.
-class SmallDisk {
- public:
-  SmallDisk() { mounted_ = mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=1m") == 0; }
-  ~SmallDisk() {
-    if (mounted_) umount2(dir_.path().c_str(), MNT_DETACH);
-  }
-  bool mounted() const { return mounted_; }
-  const std::string& path() const { return dir_.path(); }
-
- private:
-  testing::TempDir dir_;
-  bool mounted_;
-};
 
 absl::Status Save(const std::string& dir, int64_t step, int64_t bytes) {
   HONE_ASSIGN_OR_RETURN(auto writer, CheckpointWriter::Create(dir, step));
@@ -45,11 +27,8 @@ absl::Status Save(const std::string& dir, int64_t step, int64_t bytes) {
 
 TEST_CASE("A full disk is told with path and bytes, and leaves the older checkpoint",
           "[checkpoint]") {
-  SmallDisk disk;
-  if (!disk.mounted()) {
-    WARN("skipped: cannot mount a tmpfs: " << strerror(errno));
-    return;
-  }
+  testing::SmallDisk disk(1);
+  if (!disk.mounted()) HONE_SKIP("cannot mount a tmpfs");
   REQUIRE_OK(Save(disk.path(), 1, 600'000));
   const absl::Status full = Save(disk.path(), 2, 600'000);
   INFO(full.ToString());
@@ -65,11 +44,8 @@ TEST_CASE("A full disk is told with path and bytes, and leaves the older checkpo
 }
 
 TEST_CASE("A full disk in the middle of a file of unknown size is told too", "[checkpoint]") {
-  SmallDisk disk;
-  if (!disk.mounted()) {
-    WARN("skipped: cannot mount a tmpfs: " << strerror(errno));
-    return;
-  }
+  testing::SmallDisk disk(1);
+  if (!disk.mounted()) HONE_SKIP("cannot mount a tmpfs");
   absl::StatusOr<std::unique_ptr<FolderWriter>> folder = FolderWriter::Create(disk.path() + "/out");
   REQUIRE_OK(folder);
   absl::StatusOr<OutputFile> file = (*folder)->Begin("f", 0);

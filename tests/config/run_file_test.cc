@@ -10,7 +10,7 @@ namespace hone {
 namespace {
 
 constexpr char kRun[] = R"(name: demo
-model: {path: models/tiny, tokenizer: /abs/tokenizer.json}
+model: {path: models/tiny, tokenizer: /abs/tokenizer.json, chat: {template_file: chat.jinja}}
 stages:
   - name: rl
     grpo:
@@ -33,6 +33,7 @@ TEST_CASE("a run file is loaded with defaults and absolute paths", "[config]") {
   REQUIRE_OK(spec);
   CHECK(spec->model().path() == dir.path() + "/runs/models/tiny");
   CHECK(spec->model().tokenizer() == "/abs/tokenizer.json");
+  CHECK(spec->model().chat().template_file() == dir.path() + "/runs/chat.jinja");
   CHECK(spec->checkpoint().path() == dir.path() + "/out");
   CHECK(spec->stages(0).grpo().steps() == 3);
   CHECK(spec->stages(0).grpo().updates_per_step() == 1);

@@ -42,6 +42,22 @@ checkpoint: {path: /out}
   return spec;
 }
 
+TEST_CASE("chat options are checked", "[config]") {
+  v1::RunSpec spec = Good();
+  spec.mutable_model()->mutable_chat();
+  CHECK(Validate(spec).empty());
+  spec.mutable_model()->mutable_chat()->set_variables(R"({"enable_thinking": false})");
+  spec.mutable_model()->mutable_chat()->set_date("2025-02-28");
+  CHECK(Validate(spec).empty());
+  spec.mutable_model()->mutable_chat()->set_variables("[1]");
+  spec.mutable_model()->mutable_chat()->set_date("2025-02-30");
+  const auto violations = Validate(spec);
+  REQUIRE(violations.size() == 2);
+  CHECK(violations[0].path == "model.chat.variables");
+  CHECK(violations[0].message == "[1] (expected a JSON object)");
+  CHECK(violations[1].path == "model.chat.date");
+}
+
 TEST_CASE("a good spec has no violations, before and after defaults", "[config]") {
   v1::RunSpec spec = Good();
   for (const FieldViolation& v : Validate(spec)) FAIL_CHECK(v.path << ": " << v.message);

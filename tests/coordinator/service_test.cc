@@ -250,6 +250,33 @@ TEST_CASE("A run over the wire, watched from beginning to end", "[coordinator]")
   CHECK(states.back() == v1::RUN_STATE_SUCCEEDED);
 }
 
+TEST_CASE("The groups of a step come to the learner as they are committed", "[coordinator]") {
+  Cluster c;
+  Prepare(c);
+  Acquire(c);
+  Begin(c);
+  const v1::LeasePromptsResponse leased = Lease(c, 0, seconds(10));
+  REQUIRE(leased.leases_size() == 2);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+  v1::PullBatchRequest request;
+  request.set_run_id("demo");
+  request.set_stage("main");
+  request.set_stage_step(1);
+  request.set_step(1);
+  request.mutable_wait()->set_seconds(10);
+  auto reader = c.coordinator->PullBatch(&context, request);
+  v1::PullBatchResponse response;
+  for (const int i : {1, 0}) {  // the other way round
+    Commit(c, leased.leases(i));
+    REQUIRE(reader->Read(&response));
+    REQUIRE(response.groups_size() == 1);
+    CHECK(response.groups(0).issue() == i);
+  }
+  CHECK_FALSE(reader->Read(&response));
+  CHECK(reader->Finish().ok());
+}
+
 TEST_CASE("Waiting calls wake at once", "[coordinator]") {
   Cluster c(/*fsync=*/false);
   Prepare(c);

@@ -76,6 +76,31 @@ TEST_CASE("samples follow the model's distribution", "[engine]") {
   CHECK(chi2 < cells + 4 * std::sqrt(2.0 * cells));  // four standard deviations
 }
 
+TEST_CASE("ids beyond the tokenizer's vocabulary are never sampled", "[engine]") {
+  World world("llama_gqa_linear", DType::kF32);
+  const auto vocab = static_cast<int32_t>(world.config.vocab / 2);
+  GroupRequest r = world.Requests(64, 8)[0];
+  r.prompt = {3, 5, 7};
+  const auto beyond = [&](const Completions& completions) {
+    int n = 0;
+    for (const auto& [key, c] : completions)
+      for (const int32_t id : c.token_ids()) n += id >= vocab ? 1 : 0;
+    return n;
+  };
+  CHECK(beyond(Generate(world, {}, {r})) > 0);
+  CHECK(beyond(Generate(world, {.vocab = vocab}, {r})) == 0);
+  // Nor have they any probability: the others' sum to one.
+  std::map<int32_t, double> probability;
+  r.group_size = 4000;
+  r.sampling.set_max_new_tokens(1);
+  for (const auto& [key, c] : Generate(world, {.max_sequences = 4000, .vocab = vocab}, {r}))
+    probability[c.token_ids(0)] = std::exp(c.logprobs(0));
+  double sum = 0;
+  for (const auto& [token, p] : probability) sum += p;
+  CHECK(sum > 0.97);
+  CHECK(sum < 1.0001);
+}
+
 TEST_CASE("requests that cannot be served are refused with the reason", "[engine]") {
   World world("dsv3", DType::kF32);
   Engine engine(*world.model, nullptr, {.cache_tokens = 64 * 2},

@@ -2,6 +2,7 @@
 // weights back.
 
 #include <fstream>
+#include <functional>
 #include <iterator>
 
 #include "libs/config/run_file.h"
@@ -39,13 +40,16 @@ struct Setup {
   int workers = 1;
   int threads = 1;
   int64_t max_batch_tokens = 2048;
-  bool interrupt = false;  // the learner is replaced in the middle of the run
+  int64_t interrupt = 0;  // the learner is replaced after this step of the run; 0: not
+  std::string weights;    // bytes of model.safetensors to start from; empty: random
   std::vector<std::string> overrides;
+  std::function<void(v1::RunSpec&)> change;
 };
 
 struct Outcome {
   v1::Run run;
   std::string weights;  // bytes of the last checkpoint's model.safetensors
+  std::string adapter;  // or of its adapter_model.safetensors
   std::vector<v1::StepMetrics> steps;
   std::vector<v1::Evaluation> evaluations;
   std::map<v1::IssueState, int> issues;
@@ -56,6 +60,8 @@ Outcome RunDemo(const Setup& setup) {
   REQUIRE_OK(WriteCountdownData(
       dir.path(), {.seed = 3, .demonstrations = 3000, .prompts = 40, .validation = 8, .test = 8}));
   REQUIRE_OK(WriteDemoModel(dir.path() + "/model"));
+  if (!setup.weights.empty())
+    std::ofstream(dir.path() + "/model/model.safetensors", std::ios::binary) << setup.weights;
   auto buffer = Buffer::Open({.path = dir.path() + "/coordinator", .fsync = false});
   REQUIRE_OK(buffer);
   for (const char* name : {"sft", "rl", "validation", "test"}) {
@@ -84,8 +90,9 @@ Outcome RunDemo(const Setup& setup) {
       "evaluations.0.every_steps=3",
       "evaluations.1.samples=2"};
   overrides.insert(overrides.end(), setup.overrides.begin(), setup.overrides.end());
-  const auto spec = LoadRunSpec(std::string(HONE_EXAMPLES_DIR) + "/countdown.yaml", overrides);
+  auto spec = LoadRunSpec(std::string(HONE_EXAMPLES_DIR) + "/countdown.yaml", overrides);
   REQUIRE_OK(spec);
+  if (setup.change) setup.change(*spec);
   v1::CreateRunRequest create;
   create.set_run_id("demo");
   *create.mutable_spec() = *spec;
@@ -107,10 +114,10 @@ Outcome RunDemo(const Setup& setup) {
                                .weights_address = "here",
                                .threads = setup.threads,
                                .once = true};
-  if (setup.interrupt) {
+  if (setup.interrupt > 0) {
     LearnerLoop first(options, coordinator, weights, nullptr);
     std::thread thread([&] { CHECK_OK(first.Run()); });
-    while ((*buffer)->GetRun("demo")->step() < 113)
+    while ((*buffer)->GetRun("demo")->step() < setup.interrupt)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     first.Stop();
     thread.join();
@@ -128,6 +135,7 @@ Outcome RunDemo(const Setup& setup) {
   Outcome out;
   out.run = *(*buffer)->GetRun("demo");
   out.weights = ReadAll(out.run.checkpoint_path() + "/hf/model.safetensors");
+  out.adapter = ReadAll(out.run.checkpoint_path() + "/adapter/adapter_model.safetensors");
   v1::ListStepMetricsRequest list;
   list.set_run_id("demo");
   list.set_page_size(1000);
@@ -180,7 +188,25 @@ TEST_CASE("a run goes through its stages, and how it was worked on leaves no tra
     CHECK(RunDemo({.workers = 2, .threads = 2, .max_batch_tokens = 40}).weights == base.weights);
   }
   SECTION("another learner takes over") {
-    CHECK(RunDemo({.interrupt = true}).weights == base.weights);
+    CHECK(RunDemo({.interrupt = 113}).weights == base.weights);
+  }
+  SECTION("adapters over the frozen model: the same promises") {
+    Setup setup{.weights = base.weights,
+                .overrides = {"model.random_init=false", "model.lora.rank=4",
+                              "stages.0.sft.steps=3", "stages.0.sft.moe.bias_update_rate=0",
+                              "stages.1.grpo.moe.bias_update_rate=0", "checkpoint.every_steps=2"}};
+    const Outcome adapted = RunDemo(setup);
+    REQUIRE(adapted.run.state() == v1::RUN_STATE_SUCCEEDED);
+    REQUIRE(adapted.steps.size() == 8);
+    CHECK(adapted.weights.empty());
+    REQUIRE_FALSE(adapted.adapter.empty());
+    CHECK(adapted.adapter.size() < base.weights.size());
+    for (size_t i = 3; i < 8; ++i)
+      CHECK(adapted.steps[i].values().at("logprob_abs_diff_max") == 0);
+    CHECK(adapted.steps[7].values().at("grad_norm") > 0);
+    setup.interrupt = 5;
+    setup.workers = 2;
+    CHECK(RunDemo(setup).adapter == adapted.adapter);
   }
   SECTION("another seed makes another model") {
     CHECK(RunDemo({.overrides = {"seed=2"}}).weights != base.weights);
@@ -193,6 +219,27 @@ TEST_CASE("an asynchronous run with bounded staleness ends, and says how stale i
   REQUIRE(out.run.state() == v1::RUN_STATE_SUCCEEDED);
   for (size_t i = 110; i < out.steps.size(); ++i)
     CHECK(out.steps[i].values().at("staleness_mean") <= 2);
+}
+
+TEST_CASE("documents, half of them with their middle at the end, are learnt from", "[integration]") {
+  Setup setup{.overrides = {"stages.1.grpo.steps=1"}};
+  setup.change = [](v1::RunSpec& spec) {
+    v1::PretrainStage stage;
+    stage.set_prompt_set("countdown-sft");
+    stage.set_steps(60);
+    stage.set_batch_size(16);
+    *stage.mutable_optimizer() = spec.stages(0).sft().optimizer();
+    stage.mutable_fim()->set_rate(0.5);
+    stage.mutable_fim()->set_begin("<pad>");
+    stage.mutable_fim()->set_hole("<bos>");
+    stage.mutable_fim()->set_end("<think>");
+    *spec.mutable_stages(0)->mutable_pretrain() = stage;
+  };
+  const Outcome out = RunDemo(setup);
+  INFO(out.run.message());
+  REQUIRE(out.run.state() == v1::RUN_STATE_SUCCEEDED);
+  REQUIRE(out.steps.size() == 61);
+  CHECK(out.steps[59].values().at("loss") < 0.7 * out.steps[0].values().at("loss"));
 }
 
 TEST_CASE("a stage that misses its gate fails the run with the reason", "[integration]") {

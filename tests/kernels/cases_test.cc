@@ -65,9 +65,13 @@ std::vector<float> Part(const std::vector<float>& rows, int64_t n, int64_t begin
   return std::vector<float>(rows.begin() + begin * w, rows.begin() + end * w);
 }
 
+bool Named(const Case& c, const char* part) {
+  return c.name.find(part) != std::string::npos;
+}
+
 std::vector<DType> TypesOf(const Case& c) {
   std::vector<DType> all{DType::kF32};
-  const bool product = c.name.find("gemm") != std::string::npos;
+  const bool product = Named(c, "gemm");
   if (c.bf16_tolerance > 0 && (!product || CpuHasBf16())) all.push_back(DType::kBF16);
   return all;
 }
@@ -101,7 +105,7 @@ void CheckOnCpu(const Case& c) {
         CHECK(SameBits(r.rows, Part(whole.rows, c.rows, begin, end)));
       }
     }
-    if (cpu::HasV4() && (dtype == DType::kF32 || c.name.find("gemm") == std::string::npos)) {
+    if (cpu::HasV4() && (dtype == DType::kF32 || (!Named(c, "gemm") && !Named(c, "attention")))) {
       const Result r = Run(c, cpu::v3::IsaTable(), nullptr, dtype, 0, c.rows);
       CHECK(SameBits(r.rows, whole.rows));
       CHECK(SameBits(r.sums, whole.sums));

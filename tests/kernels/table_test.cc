@@ -103,7 +103,7 @@ TEST_CASE("kernels refuse what they cannot do, in words", "[kernels]") {
                                     nullptr))
             .find("attention") == 0);
   if (!CpuHasBf16()) {
-    WARN("SKIPPED: bf16 products, this machine has no AMX");
+    WARN("SKIPPED: bf16 products, this machine has neither AMX nor AVX512-BF16");
     CHECK(std::string(Cpu().gemm({.a = f.data(),
                                   .b = f.data(),
                                   .c = f.data(),

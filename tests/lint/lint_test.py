@@ -47,6 +47,10 @@ class LintTest(unittest.TestCase):
         self.finds("includes", {"libs/base/a.cc": '#include "libs/telemetry/t.h"\n'}, "libs/base/a.cc includes telemetry")
         self.finds("includes", {"libs/base/a.cc": '#include "services/x/y.h"\n'}, "includes services/x")
         self.finds("includes", {"libs/base/CMakeLists.txt": "hone_library(base SRCS a.cc DEPS hone::telemetry)\n"}, "depend on each other")
+        inner = {"libs/base/in/CMakeLists.txt": "hone_library(base_in SRCS b.cc DEPS hone::base)\n", "libs/base/in/b.cc": '#include "libs/base/a.h"\n'}
+        self.accepts("includes", inner)
+        self.finds("includes", {**inner, "libs/base/in/b.cc": '#include "libs/telemetry/t.h"\n'}, "libs/base/in/b.cc includes telemetry")
+        self.finds("includes", {**inner, "libs/base/a.cc": '#include "libs/base/in/b.h"\n'}, "libs/base/a.cc includes base_in")
 
     def test_sizes(self):
         self.finds("sizes", {"libs/base/a.cc": "\n" * 401}, "401 lines")

@@ -86,5 +86,49 @@ TEST_CASE("a completion that was cut off has no form", "[reward]") {
   }
 }
 
+TEST_CASE("special tokens around a completion are not part of it", "[reward]") {
+  const std::string body = "<think>a</think><answer>1</answer>";
+  const RewardFunction f = Function(kR1Zero);
+  for (const char* end :
+       {"<|im_end|>", "<|eot_id|>", "</s>", "<eos>", "<end_of_turn>",
+        "<\uff5cend\u2581of\u2581sentence\uff5c>", "<|im_end|>\n<|endoftext|>\n"}) {
+    INFO(end);
+    CHECK(Said(f.Score(Item(body + end))) == "SCORED 1");
+    CHECK(Said(Function(kThink).Score(Item("<think>a</think>1" + std::string(end)))) == "SCORED 1");
+    // Nothing but the token is no answer.
+    CHECK(Said(Function(kThink).Score(Item("<think>a</think>" + std::string(end)))) == "SCORED 0");
+  }
+  for (const char* begin : {"<s>", "<bos>", "<|begin_of_text|>", "<|im_start|>"})
+    CHECK(Said(f.Score(Item(begin + body))) == "SCORED 1");
+  // Not just anything in such brackets.
+  for (const char* no :
+       {"<|im end|>", "<||>", "<|a", "|>", "<|a<|b|>x", "<b>", "<eos", "</answer>"})
+    CHECK(Said(f.Score(Item(body + no))) == "SCORED 0");
+}
+
+TEST_CASE("strict newlines want every tag on a line of its own", "[reward]") {
+  const RewardFunction zero =
+      Function(R"({"scorers": [{"name": "format", "options": {"newlines": "strict"}}]})");
+  CHECK(Said(zero.Score(Item("<think>\na\n</think>\n<answer>\n1\n</answer>"))) == "SCORED 1");
+  CHECK(Said(zero.Score(Item("<think>\na\n</think>\n\n<answer>\n1\n</answer>\n<|im_end|>"))) ==
+        "SCORED 1");
+  CHECK(Said(zero.Score(Item("a\n</think>\n<answer>\n1\n</answer>",
+                             R"({"text": "Assistant: <think>\n"})"))) == "SCORED 1");
+  for (const char* bad :
+       {"<think>a\n</think>\n<answer>\n1\n</answer>", "<think>\na</think>\n<answer>\n1\n</answer>",
+        "<think>\na\n</think> <answer>\n1\n</answer>", "<think>\na\n</think>\n<answer>1\n</answer>",
+        "<think>\na\n</think>\n<answer>\n1</answer>"}) {
+    INFO(bad);
+    CHECK(Said(zero.Score(Item(bad))) == "SCORED 0");
+    CHECK(Said(Function(kR1Zero).Score(Item(bad))) == "SCORED 1");
+  }
+  const RewardFunction think = Function(
+      R"({"scorers": [{"name": "format", "options": {"template": "think", "newlines": "strict"}}]})");
+  CHECK(Said(think.Score(Item("<think>\na <answer> b\n</think>\n\n1"))) == "SCORED 1");
+  CHECK(Said(think.Score(Item("<think>\na\n</think> 1"))) == "SCORED 0");
+  CHECK(Said(think.Score(Item("<think> a\n</think>\n1"))) == "SCORED 0");
+  CHECK(Said(think.Score(Item("<think>\na</think>\n1"))) == "SCORED 0");
+}
+
 }  // namespace
 }  // namespace hone::testing

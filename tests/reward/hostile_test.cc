@@ -22,7 +22,11 @@ TEST_CASE("hostile completions are judged in linear time", "[reward]") {
              R"({"name": "countdown"})",
              R"({"name": "countdown", "options": {"require_format": "r1_zero"}})",
              R"({"name": "format"})",
-             R"({"name": "format", "options": {"template": "think"}})",
+             R"({"name": "format", "options": {"template": "think", "newlines": "strict"}})",
+             R"({"name": "language"})",
+             R"({"name": "language", "options": {"language": "zh", "part": "all"}})",
+             R"({"name": "length", "options": {"max": 100, "unit": "characters"}})",
+             R"({"name": "repetition"})",
          })
       all.emplace_back(scorer, Function("{\"scorers\": [" + std::string(scorer) + "]}"));
     return all;
@@ -48,7 +52,15 @@ TEST_CASE("hostile completions are judged in linear time", "[reward]") {
                             "\xff",        "\xe2\x88",
                             "9^{9^{",      "9",
                             ",000",        "1 ",
-                            "\\text{",     "^\xc2\xb0"}) {
+                            "\\text{",     "^\xc2\xb0",
+                            "```",         "`a",
+                            "$a",          "\\(a",
+                            "\\begin{a}",  "http://",
+                            "a@",          "<a ",
+                            "<|",          "</s>",
+                            "word ",       "the la und y ",
+                            "\u4e2d",      "\u3042\u4e2d",
+                            "\u0301",      "\u0430 \u0628"}) {
     const std::string body = Repeat(piece, kSize - 200);
     hostile.push_back(body);
     hostile.push_back("<think></think><answer>" + body + "</answer>");

@@ -90,9 +90,10 @@ std::string Refusal(const v1::RewardSpec& spec) {
 TEST_CASE("a wrong specification says what is wrong, where, and what is known", "[reward]") {
   using Catch::Contains;
   CHECK_THAT(Refusal(Spec("{}")), Contains("reward.scorers has 0"));
-  CHECK_THAT(
-      Refusal(Spec(R"({"scorers": [{"name": "format"}, {"name": "maths"}]})")),
-      Contains("reward.scorers[1]") && Contains("maths") && Contains("countdown, format, math"));
+  CHECK_THAT(Refusal(Spec(R"({"scorers": [{"name": "format"}, {"name": "maths"}]})")),
+             Contains("reward.scorers[1]") && Contains("maths") &&
+                 Contains("did you mean \"math\"?") &&
+                 Contains("countdown, format, language, length, math, repetition"));
   CHECK_THAT(Refusal(Spec(R"({"scorers": [{"name": "countdown", "options": {"operator": "+"}}]})")),
              Contains("\"operator\"") && Contains("operators, require_format"));
   CHECK_THAT(Refusal(Spec(R"({"scorers": [{"name": "countdown", "options": {"operators": 3}}]})")),
@@ -119,7 +120,8 @@ TEST_CASE("a registry refuses a second scorer of one name and lists what it has"
     CHECK_FALSE(info.description.empty());
     CHECK_FALSE(info.version.empty());
   }
-  CHECK(names == std::vector<std::string>{"contains", "countdown", "format", "math"});
+  CHECK(names == std::vector<std::string>{"contains", "countdown", "format", "language", "length",
+                                          "math", "repetition"});
 }
 
 TEST_CASE("the same item gets the same verdict on every thread, timings apart", "[reward]") {

@@ -165,10 +165,11 @@ class LocalWeights final : public WeightsSink {
     explicit Source(LocalWeights& sink) : sink_(sink) {}
     ~Source() override { sink_.Leave(this); }
     void Follow(const std::string& run_id, const std::string&, const ParameterLayout& layout,
-                DType dtype, std::function<void()> arrived) override {
+                DType dtype, std::shared_ptr<const Weights> base,
+                std::function<void()> arrived) override {
       sink_.Leave(this);
       MutexLock lock(mu_);
-      stager_ = std::make_unique<Stager>(run_id, layout, dtype);
+      stager_ = std::make_unique<Stager>(run_id, layout, dtype, std::move(base));
       arrived_ = std::move(arrived);
       sink_.Join(this);
     }

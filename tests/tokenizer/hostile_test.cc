@@ -135,6 +135,29 @@ TEST_CASE("text that is not UTF-8 is refused with the byte", "[tokenizer]") {
   CHECK_OK((*t)->Encode(absl::string_view("a\0b", 3)));
 }
 
+TEST_CASE("special tokens are found in rendered text only outside of foreign ranges",
+          "[tokenizer]") {
+  const auto t = Tokenizer::Parse(R"({
+    "added_tokens": [{"id": 9, "content": "<e>", "special": true, "normalized": true, "rstrip": true},
+                     {"id": 10, "content": "<k>", "special": false}],
+    "normalizer": {"type": "Replace", "pattern": {"String": "b"}, "content": "a"},
+    "model": {"type": "BPE", "merges": ["a a"],
+              "vocab": {"a": 0, "aa": 1, "<": 2, "e": 3, ">": 4, " ": 5, "k": 6}}})");
+  REQUIRE_OK(t);
+  using Ids = std::vector<int32_t>;
+  const std::string text = "<e> ab<e>a<e>";
+  CHECK(*(*t)->EncodeRendered(text, {}) == Ids{9, 1, 9, 0, 9});
+  // As a whole: a word may join both sides.
+  CHECK(*(*t)->EncodeRendered(text, {{5, 6}}) == Ids{9, 1, 9, 0, 9});
+  CHECK(*(*t)->EncodeRendered(text, {{5, 9}}) == Ids{9, 1, 2, 3, 4, 0, 9});
+  CHECK(*(*t)->EncodeRendered(text, {{8, 9}}) == Ids{9, 1, 2, 3, 4, 0, 9});  // its last byte
+  CHECK(*(*t)->EncodeRendered(text, {{0, 13}}) == *(*t)->Encode(text));
+  CHECK(*(*t)->EncodeRendered("<<e>", {{0, 1}}) == Ids{2, 9});
+  CHECK(*(*t)->EncodeRendered("<e<e>", {{0, 2}}) == Ids{2, 3, 9});
+  CHECK(*(*t)->EncodeRendered("a<k>", {{0, 4}}) == Ids{0, 10});
+  CHECK_CODE((*t)->EncodeRendered("\xC3", {}), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_CASE("an expression that backtracks without end gives an error, not a hang", "[tokenizer]") {
   json document = Sound();
   document["pre_tokenizer"]["pattern"]["Regex"] = "(?:a|aa)+c$";

@@ -14,11 +14,10 @@
 #include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/buffer/evaluation_score.h"
-#include "libs/checkpoint/hf_reader.h"
 #include "libs/config/validate.h"
 #include "libs/engine/engine.h"
 #include "libs/loop/model_folder.h"
-#include "libs/model/load.h"
+#include "libs/loop/score_item.h"
 #include "libs/train/pass_at_k.h"
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
@@ -31,12 +30,13 @@ namespace hone::cli {
 namespace {
 
 struct Flags {
-  std::string model, prompts, save, precision = "f32";
+  std::string model, adapter, prompts, save, precision = "f32";
   RewardFlags reward;
   v1::SamplingParams sampling;
   double temperature = 1.0, top_p = 1.0;
   int top_k = 0, max_new_tokens = 256, samples = 1, threads = 0;
-  bool greedy = false;
+  bool greedy = false, chat = false;
+  v1::ChatSpec chat_spec;
   int64_t limit = 0;
   uint64_t seed = 1;
 };
@@ -45,6 +45,9 @@ absl::Status Check(Flags& flags) {
   if (flags.greedy && flags.samples > 1)
     return absl::InvalidArgumentError(absl::StrCat("--greedy gives the same completion ",
                                                    flags.samples, " times: use --samples 1"));
+  if (!flags.chat && flags.chat_spec.ByteSizeLong() > 0)
+    return absl::InvalidArgumentError(
+        "--system-prompt, --chat-template and --chat-variables go with --chat");
   flags.sampling.set_temperature(static_cast<float>(flags.temperature));
   flags.sampling.set_top_p(static_cast<float>(flags.top_p));
   flags.sampling.set_top_k(flags.top_k);
@@ -60,11 +63,12 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
   v1::ModelSpec spec;
   spec.set_path(flags.model);
   spec.set_precision(flags.precision == "bf16" ? v1::PRECISION_BF16 : v1::PRECISION_F32);
+  if (!flags.adapter.empty()) spec.mutable_lora()->set_adapter(flags.adapter);
+  if (flags.chat) *spec.mutable_chat() = flags.chat_spec;
   HONE_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(spec));
-  HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(flags.model));
-  const Transformer transformer(folder.config, folder.max_context);
+  const Transformer transformer(folder.config, folder.max_context, folder.lora);
   const auto weights = std::make_shared<Weights>(transformer.layout(), folder.dtype);
-  HONE_RETURN_IF_ERROR(LoadWeights(reader, folder.config, transformer.layout(), *weights));
+  HONE_RETURN_IF_ERROR(LoadModelWeights(spec, folder, transformer.layout(), *weights));
 
   std::vector<v1::Group> groups(prompts.size());
   int64_t done = 0;
@@ -76,11 +80,8 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
   options.vocab = folder.vocab;
   Engine engine(transformer, folder.tokenizer.get(), options,
                 [&](const GroupRequest& request, v1::Completion completion) {
-                  v1::ScoreItem item;
-                  *item.mutable_prompt() = prompts[request.id].prompt;
-                  item.set_completion(completion.text());
-                  item.set_finish_reason(completion.finish_reason());
-                  *completion.mutable_verdict() = reward.Score(item);
+                  *completion.mutable_verdict() = reward.Score(MakeScoreItem(
+                      prompts[request.id].prompt, groups[request.id].prompt_text(), completion));
                   *groups[request.id].add_completions() = std::move(completion);
                   ++done;
                 });
@@ -92,19 +93,18 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
                           absl::StrCat(flags.prompts, ":", prompts[i].line, ": ", s.message()));
     };
     // As rollout workers do.
-    absl::StatusOr<std::vector<int32_t>> ids =
-        folder.tokenizer->Encode(prompt.text(), {.parse_special = true});
-    if (!ids.ok()) return at(ids.status());
+    absl::StatusOr<PromptTokens> tokens = EncodePrompt(folder, prompt);
+    if (!tokens.ok()) return at(tokens.status());
     v1::Group& group = groups[i];
     group.set_issue(static_cast<int64_t>(i));
     group.set_prompt_id(prompt.id());
-    group.set_prompt_text(prompt.text());
-    group.mutable_prompt_token_ids()->Assign(ids->begin(), ids->end());
+    group.set_prompt_text(tokens->text);
+    group.mutable_prompt_token_ids()->Assign(tokens->ids.begin(), tokens->ids.end());
     *group.mutable_sampling() = flags.sampling;
     group.set_seed(flags.seed);
     GroupRequest request;
     request.id = i;
-    request.prompt = *std::move(ids);
+    request.prompt = std::move(tokens->ids);
     request.group_size = flags.samples;
     request.sampling = flags.sampling;
     request.seed = flags.seed;
@@ -133,7 +133,12 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
 absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
   HONE_RETURN_IF_ERROR(Check(flags));
   flags.model = ModelFolderOf(flags.model);
-  HONE_ASSIGN_OR_RETURN(const RewardFunction reward, MakeReward(flags.reward));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Scorers> scorers,
+                        Scorers::Create(flags.reward.resources));
+  HONE_ASSIGN_OR_RETURN(const v1::RewardSpec spec,
+                        ReadReward(flags.reward, scorers->registry().Describe()));
+  HONE_ASSIGN_OR_RETURN(const RewardFunction reward,
+                        RewardFunction::Create(spec, scorers->registry()));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
   HONE_ASSIGN_OR_RETURN(const std::vector<v1::Group> groups,
@@ -192,8 +197,16 @@ void AddEvalCommand(CLI::App& app, Context& context) {
                                  [flags](Context& c) { return Evaluate(c, *flags); });
   command->add_option("--model", flags->model, "Hugging Face folder, or a checkpoint of a run")
       ->required();
+  command->add_option("--adapter", flags->adapter,
+                      "LoRA adapter for it in PEFT layout, e.g. adapter/ of a run's checkpoint");
   command->add_option("--prompts", flags->prompts, "JSON lines of a prompt set")->required();
   AddRewardOptions(*command, flags->reward);
+  command->add_flag("--chat", flags->chat, "write prompts out with the model's chat template");
+  command->add_option("--system-prompt", *flags->chat_spec.mutable_system_prompt());
+  command->add_option("--chat-template", *flags->chat_spec.mutable_template_file(),
+                      "a Jinja file in place of the model's own");
+  command->add_option("--chat-variables", *flags->chat_spec.mutable_variables(),
+                      "JSON object of further variables of the template");
   command->add_option("--samples", flags->samples, "completions per prompt")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();

@@ -199,7 +199,7 @@ absl::StatusOr<int> Report(Context& context, const Flags& flags) {
   const std::vector<std::string> local = LocalMetrics(context.coordinator);
   int workers = 0;
   for (const std::string& address : flags.metrics.empty() ? local : flags.metrics) {
-    const absl::StatusOr<HttpAnswer> answer = HttpGet(address, "/metrics", std::chrono::seconds(2));
+    const absl::StatusOr<http::Response> answer = HttpGet(address, "/metrics", std::chrono::seconds(2));
     if (answer.ok() && answer->code == 200) {
       ReadLedger(answer->body, workers, &data);
       workers += answer->body.find("\nhone_rollout_") != std::string::npos ? 1 : 0;

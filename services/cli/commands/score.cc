@@ -1,77 +1,210 @@
-// hone score: what the scorers say of completions in a file, in this process.
+// hone score: what the scorers say of completions in a file, in this process or at a service.
 
+#include <algorithm>
+#include <condition_variable>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status.h"
+#include "libs/clients/reward_client.h"
+#include "libs/reward/judge.h"
+#include "proto/hone/v1/reward.grpc.pb.h"
 #include "services/cli/cli.h"
+#include "services/cli/completion_file.h"
 #include "services/cli/context.h"
+#include "services/cli/score_report.h"
 #include "services/cli/scoring.h"
 
 namespace hone::cli {
 namespace {
 
 struct Flags {
-  std::string file;
+  std::string file, prompts, address;
   RewardFlags reward;
-  std::string field = "completion";
+  CompletionFields fields;
+  ReportOptions report;
+  int64_t limit = 0;
+  int threads = 0;
+  double item_timeout = 0;
+  bool list = false;
+};
+
+// Verdicts as they come, on any thread, in the order of the completions.
+class Collector {
+ public:
+  Collector(Output& output, size_t count, size_t most_open)
+      : output_(output), most_open_(most_open), verdicts_(count) {}
+
+  // Waits until fewer than `most_open` are on their way.
+  std::function<void(v1::Verdict)> Expect(size_t i) {
+    Until([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_ < most_open_; });
+    MutexLock lock(mu_);
+    ++open_;
+    return [this, i](v1::Verdict verdict) {
+      MutexLock ending(mu_);
+      verdicts_[i] = std::move(verdict);
+      --open_;
+      ++done_;
+      changed_.notify_all();
+    };
+  }
+
+  std::vector<v1::Verdict> Wait() {
+    Until([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_ == 0; });
+    MutexLock lock(mu_);
+    return std::move(verdicts_);
+  }
+
+ private:
+  template <typename F>
+  void Until(F condition) {
+    for (;;) {
+      size_t done;
+      {
+        MutexLock lock(mu_);
+        if (lock.WaitUntil(changed_, SystemClock::Get().Now() + std::chrono::milliseconds(200),
+                           condition))
+          return;
+        done = done_;
+      }
+      output_.Progress(absl::StrCat(Grouped(static_cast<int64_t>(done)), " of ",
+                                    Grouped(static_cast<int64_t>(verdicts_.size())),
+                                    " completions"));
+    }
+  }
+
+  Output& output_;
+  const size_t most_open_;
+  Mutex mu_;
+  std::condition_variable changed_;
+  size_t open_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t done_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<v1::Verdict> verdicts_;  // its size never changes; elements under mu_
+};
+
+// In this process.
+absl::StatusOr<std::vector<v1::Verdict>> ScoreHere(Context& context, const Flags& flags,
+                                                   const Registry& registry,
+                                                   const v1::RewardSpec& spec,
+                                                   const std::vector<FileCompletion>& completions) {
+  HONE_ASSIGN_OR_RETURN(RewardFunction made, RewardFunction::Create(spec, registry));
+  const auto function = std::make_shared<const RewardFunction>(std::move(made));
+  Judge::Options options;
+  options.threads = flags.threads > 0
+                        ? flags.threads
+                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // Few wait for a thread, as an item's time begins with its arrival.
+  const int running = function->blocks() ? options.blocking_threads : options.threads;
+  Collector collector(context.output, completions.size(), static_cast<size_t>(2 * running));
+  Judge judge(options);
+  const auto lane = judge.NewLane();
+  for (size_t i = 0; i < completions.size(); ++i)
+    HONE_RETURN_IF_ERROR(
+        judge.Submit(lane, function, completions[i].item, kNoDeadline, collector.Expect(i)));
+  return collector.Wait();
+}
+
+// At a reward service.
+class Remote {
+ public:
+  static absl::StatusOr<Remote> Connect(const Context& context, const std::string& address) {
+    rpc::ChannelOptions options;
+    options.tls = context.tls;
+    HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                          rpc::MakeChannel(address, options));
+    Remote remote;
+    remote.address_ = address;
+    remote.stub_ = v1::RewardService::NewStub(channel);
+    return remote;
+  }
+
+  absl::StatusOr<v1::ListScorersResponse> List(const Context& context) const {
+    return Once(context, &v1::RewardService::Stub::ListScorers, v1::ListScorersRequest());
+  }
+
+  absl::StatusOr<std::vector<v1::Verdict>> Score(Context& context, const v1::RewardSpec& spec,
+                                                 const std::vector<FileCompletion>& completions) {
+    // Asked without items, it says what is wrong with the specification.
+    v1::ScoreBatchRequest check;
+    *check.mutable_reward() = spec;
+    HONE_RETURN_IF_ERROR(Once(context, &v1::RewardService::Stub::ScoreBatch, check).status());
+    HONE_ASSIGN_OR_RETURN(const auto client, RewardClient::Create(address_, context.tls));
+    constexpr size_t kMostOpen = 4096;
+    Collector collector(context.output, completions.size(), kMostOpen);
+    for (size_t i = 0; i < completions.size(); ++i)
+      client->Score(spec, completions[i].item, collector.Expect(i));
+    return collector.Wait();
+  }
+
+ private:
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Once(const Context& context,
+                                grpc::Status (v1::RewardService::Stub::*method)(
+                                    grpc::ClientContext*, const Request&, Response*),
+                                const Request& request) const {
+    grpc::ClientContext call;
+    rpc::PrepareCall(call, context.timeout);
+    Response response;
+    const grpc::Status status = (stub_.get()->*method)(&call, request, &response);
+    if (!status.ok()) return rpc::FromCall(status, absl::StrCat("reward service at ", address_));
+    return response;
+  }
+
+  std::string address_;
+  std::unique_ptr<v1::RewardService::Stub> stub_;
 };
 
 absl::StatusOr<int> Score(Context& context, const Flags& flags) {
-  HONE_ASSIGN_OR_RETURN(const RewardFunction reward, MakeReward(flags.reward));
-  HONE_ASSIGN_OR_RETURN(std::vector<PromptAndLine> lines, ReadPromptFile(flags.file, 0));
-  v1::ScoreBatchResponse all;
-  Table table({"ID", "REWARD", "CORRECT", "OUTCOME", "WHY"});
-  double sum = 0;
-  int64_t scored = 0, correct = 0;
-  for (PromptAndLine& line : lines) {
-    v1::ScoreItem item;
-    auto* fields = line.prompt.mutable_metadata()->mutable_fields();
-    if (flags.field == "response") {
-      item.set_completion(line.prompt.response());
-    } else if (const auto it = fields->find(flags.field);
-               it != fields->end() &&
-               it->second.kind_case() == google::protobuf::Value::kStringValue) {
-      item.set_completion(it->second.string_value());
-      fields->erase(it);
-    } else {
-      return absl::InvalidArgumentError(absl::StrCat(flags.file, ":", line.line, ": no text \"",
-                                                     flags.field, "\" (see --field)"));
-    }
-    item.set_finish_reason(v1::FINISH_REASON_STOP_TOKEN);
-    *item.mutable_prompt() = std::move(line.prompt);
-    const v1::Verdict verdict = reward.Score(item);
-    if (verdict.outcome() == v1::OUTCOME_SCORED) {
-      ++scored;
-      sum += verdict.score();
-      correct += verdict.correct();
-    }
-    if (context.output.machine()) {
-      *all.add_verdicts() = verdict;
-      continue;
-    }
-    std::string why;
-    for (const v1::ScorePart& p : verdict.parts())
-      absl::StrAppend(&why, why.empty() ? "" : "; ", p.scorer(), " ", Number(p.value()), " ",
-                      Printable(p.reason()));
-    table.Add({Printable(item.prompt().id()),
-               verdict.outcome() == v1::OUTCOME_SCORED ? Number(verdict.score()) : "-",
-               verdict.correct() ? "yes" : "no",
-               EnumName(v1::Outcome_descriptor(), verdict.outcome()), why});
+  std::unique_ptr<Scorers> here;
+  std::unique_ptr<Remote> remote;
+  v1::ListScorersResponse known;
+  if (flags.address.empty()) {
+    HONE_ASSIGN_OR_RETURN(here, Scorers::Create(flags.reward.resources));
+    known = here->registry().Describe();
+  } else {
+    HONE_ASSIGN_OR_RETURN(Remote connected, Remote::Connect(context, flags.address));
+    remote = std::make_unique<Remote>(std::move(connected));
+    HONE_ASSIGN_OR_RETURN(known, remote->List(context));
   }
-  if (context.output.machine()) {
-    context.output.Messages(all, all.verdicts());
+  if (flags.list) {
+    if (context.output.machine())
+      context.output.Messages(known, known.scorers());
+    else
+      PrintScorers(context.output, known);
     return kExitOk;
   }
-  table.Print(context.output);
-  const double n = static_cast<double>(scored);
-  context.output.Note(absl::StrCat(lines.size(), " completions, ", scored, " scored, mean reward ",
-                                   Number(scored > 0 ? sum / n : 0), ", correct ",
-                                   Number(scored > 0 ? static_cast<double>(correct) / n : 0)));
+  if (flags.file.empty())
+    return absl::InvalidArgumentError("expected a file of completions, or --list");
+  HONE_ASSIGN_OR_RETURN(v1::RewardSpec spec, ReadReward(flags.reward, known));
+  if (flags.item_timeout > 0) spec.set_timeout_seconds(flags.item_timeout);
+  HONE_ASSIGN_OR_RETURN(std::vector<FileCompletion> completions,
+                        ReadCompletions(flags.file, flags.fields, flags.prompts));
+  if (flags.limit > 0 && completions.size() > static_cast<size_t>(flags.limit))
+    completions.resize(static_cast<size_t>(flags.limit));
+
+  const TimePoint start = SystemClock::Get().Now();
+  HONE_ASSIGN_OR_RETURN(const std::vector<v1::Verdict> verdicts,
+                        remote == nullptr
+                            ? ScoreHere(context, flags, here->registry(), spec, completions)
+                            : remote->Score(context, spec, completions));
+  const double seconds = std::chrono::duration<double>(SystemClock::Get().Now() - start).count();
+  const v1::ScoreReport report = MakeReport(completions, verdicts, flags.report);
+  if (context.output.machine())
+    context.output.Messages(report, report.completions());
+  else
+    PrintReport(context.output, report);
+  context.output.Note(absl::StrCat(
+      Grouped(report.total()), " completions in ", Elapsed(seconds), ", ",
+      Grouped(static_cast<int64_t>(static_cast<double>(report.total()) / std::max(seconds, 1e-9))),
+      " per second"));
   return kExitOk;
 }
 
@@ -81,11 +214,29 @@ void AddScoreCommand(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<Flags>();
   CLI::App* command = AddCommand(app, context, "score", "score completions of a file, with reasons",
                                  [flags](Context& c) { return Score(c, *flags); });
-  command->add_option("file", flags->file, "JSON lines of a prompt set with a completion in each")
-      ->required();
-  command->add_option("--field", flags->field, "where the completion is; `response` works too")
-      ->capture_default_str();
+  command->add_option("file", flags->file,
+                      "JSON lines, each a prompt with a completion or a list of them; -: stdin");
   AddRewardOptions(*command, flags->reward);
+  command->add_flag("--list", flags->list, "instead: which scorers there are, with their options");
+  command->add_option("--address", flags->address,
+                      "a reward service, host:port; without it this process scores");
+  command->add_option("--prompts", flags->prompts,
+                      "prompt file with the answers, if the lines only have the ids");
+  command->add_option("--field", flags->fields.completion,
+                      "where the completion is (default: completion, completions or response)");
+  command->add_option("--answer-field", flags->fields.prompt.answer)->capture_default_str();
+  command->add_option("--prompt-field", flags->fields.prompt.prompt)->capture_default_str();
+  command->add_option("--id-field", flags->fields.prompt.id)->capture_default_str();
+  command->add_option("--label", flags->fields.label,
+                      "field that says right or wrong, to compare the verdicts with");
+  command->add_flag("--only-failures", flags->report.only_failures,
+                    "list what is not correct or, with --label, what disagrees");
+  command->add_flag("--summary", flags->report.summary, "list no completions");
+  command->add_option("--limit", flags->limit, "only the first so many completions; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--item-timeout", flags->item_timeout, "seconds that a completion may take")
+      ->check(CLI::Range(0.0, RewardFunction::kMaxTimeout));
+  command->add_option("--threads", flags->threads, "0: one per core")->check(CLI::Range(0, 1024));
 }
 
 void AddRewardOptions(CLI::App& command, RewardFlags& flags) {
@@ -94,6 +245,22 @@ void AddRewardOptions(CLI::App& command, RewardFlags& flags) {
                   "name[:option=value,...], e.g. countdown:operators=+-; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--reward-of", flags.run_file, "instead: the reward of this run file");
+  command.add_option("--prompt-set", flags.prompt_set,
+                     "of the run file: the reward of this prompt set");
+  AddResourceOptions(command, flags.resources);
+}
+
+void AddResourceOptions(CLI::App& command, ScorerResources& resources) {
+  command
+      .add_option("--sandbox", resources.sandbox, "scorer code: the least isolation that will do")
+      ->check(CLI::IsMember(SandboxChoices()))
+      ->capture_default_str();
+  command
+      .add_option("--sandbox-slots", resources.sandbox_slots,
+                  "programs at once; 0: twice the cores")
+      ->check(CLI::Range(0, 4096));
+  command.add_option("--verifiers", resources.verifiers,
+                     "scorers that ask models or Lean: YAML file, see verifiers.proto");
 }
 
 }  // namespace hone::cli

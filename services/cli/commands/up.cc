@@ -167,6 +167,7 @@ void AddUpCommands(CLI::App& app, Context& context) {
   up->add_option("--fsync", o.fsync, "on: what is acknowledged survives a crash of the machine")
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
+  AddResourceOptions(*up, o.scorers);
   up->add_flag("--detach", flags->detach, "return when all are ready; `hone down` stops them");
 
   const auto dir = std::make_shared<std::string>(o.dir);

@@ -61,7 +61,11 @@ absl::StatusOr<std::vector<ServicePlan>> PlanServices(const UpOptions& options) 
   HONE_ASSIGN_OR_RETURN(ServicePlan coordinator, place("coordinator", "coordinator", 0));
   add(coordinator, {"--data", absl::StrCat(dir, "/coordinator"), "--fsync", options.fsync});
   HONE_ASSIGN_OR_RETURN(ServicePlan reward, place("reward", "reward", 2));
-  add(reward, {"--threads", absl::StrCat(std::min(threads, 4))});
+  add(reward,
+      {"--threads", absl::StrCat(std::min(threads, 4)), "--sandbox", options.scorers.sandbox,
+       "--sandbox-slots", absl::StrCat(options.scorers.sandbox_slots)});
+  if (!options.scorers.verifiers.empty())
+    add(reward, {"--verifiers", std::filesystem::absolute(options.scorers.verifiers).string()});
   HONE_ASSIGN_OR_RETURN(ServicePlan learner, place("learner", "learner-0", 3));
   add(learner, {"--coordinator", coordinator.listen, "--id", "learner-0", "--threads",
                 absl::StrCat(threads)});

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/scorers/scorers.h"
 #include "services/cli/up/child.h"
 
 namespace hone::cli {
@@ -17,6 +18,7 @@ struct UpOptions {
   int admin_port = 0;  // probes and metrics in the same order; 0: 9101, or base_port + 100 if that
                        // is not the default
   std::string fsync = "on";
+  ScorerResources scorers;  // of the reward service
 };
 
 // The first port of probes and metrics where none is given.

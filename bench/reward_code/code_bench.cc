@@ -1,0 +1,146 @@
+// code_bench FOLDER [ITEMS]: times the scorer `code` on HumanEval's references (FOLDER/HumanEval.jsonl.gz)
+// and on completions in C++ (FOLDER/humaneval-cpp.jsonl), one item at a time, and next to them what a
+// harness without precompiled header and cache does: one cold g++ -O0 per item, in the same sandbox.
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include "google/protobuf/util/json_util.h"
+#include "libs/base/check.h"
+#include "libs/reward/code/scorer.h"
+#include "libs/reward/reward_function.h"
+#include "nlohmann/json.hpp"
+
+namespace hone {
+namespace {
+
+using Json = nlohmann::json;
+
+std::vector<Json> Lines(const std::string& path, size_t most) {
+  gzFile file = gzopen(path.c_str(), "rb");
+  HONE_CHECK(file != nullptr) << path;
+  std::string text;
+  char buffer[1 << 16];
+  for (int n = 0; (n = gzread(file, buffer, sizeof(buffer))) > 0;)
+    text.append(buffer, static_cast<size_t>(n));
+  gzclose(file);
+  std::istringstream in(text);
+  std::vector<Json> rows;
+  for (std::string line; rows.size() < most && std::getline(in, line);)
+    rows.push_back(Json::parse(line));
+  return rows;
+}
+
+v1::ScoreItem Item(Json row, const std::string& completion) {
+  v1::ScoreItem item;
+  item.set_completion(completion);
+  item.set_finish_reason(v1::FINISH_REASON_STOP_TOKEN);
+  item.mutable_prompt()->set_text(row["prompt"].get<std::string>());
+  for (const char* field : {"prompt", "gpt_solution", "canonical_solution"}) row.erase(field);
+  HONE_CHECK(google::protobuf::util::JsonStringToMessage(row.dump(),
+                                                         item.mutable_prompt()->mutable_metadata())
+                 .ok());
+  return item;
+}
+
+template <typename F>
+double Seconds(F f) {
+  const TimePoint start = SystemClock::Get().Now();
+  f();
+  return std::chrono::duration<double>(SystemClock::Get().Now() - start).count();
+}
+
+void Print(const char* what, std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  double sum = 0;
+  for (double s : seconds) sum += s;
+  std::printf("%-58s %5zu items  median %8.2f ms  p99 %8.2f ms  %7.1f per s\n", what,
+              seconds.size(), 1e3 * seconds[seconds.size() / 2],
+              1e3 * seconds[seconds.size() * 99 / 100],
+              static_cast<double>(seconds.size()) / sum);
+  std::fflush(stdout);
+}
+
+int Main(const std::string& folder, size_t most) {
+  sandbox::Options options;
+  options.minimum = sandbox::Level::kLimits;
+  options.readable = {CodeCacheFolder()};
+  options.python_imports = CodePythonImports();
+  auto sandbox = sandbox::Sandbox::Create(options);
+  HONE_CHECK(sandbox.ok()) << sandbox.status().ToString();
+  std::printf("isolation level %d\n", static_cast<int>((*sandbox)->level()));
+  Registry registry;
+  HONE_CHECK(RegisterCodeScorers(registry, sandbox->get()).ok());
+  v1::RewardSpec spec;
+  spec.add_scorers()->set_name("code");
+  const auto function = RewardFunction::Create(spec, registry);
+  HONE_CHECK(function.ok()) << function.status().ToString();
+
+  std::vector<double> seconds;
+  int correct = 0;
+  const auto score = [&](const v1::ScoreItem& item) {
+    seconds.push_back(Seconds([&] { correct += function->Score(item).correct(); }));
+  };
+  const auto report = [&](const char* what) {
+    Print(what, std::exchange(seconds, {}));
+    std::printf("%58s %5d correct\n", "", std::exchange(correct, 0));
+  };
+
+  std::vector<v1::ScoreItem> python, cpp, next;
+  for (const Json& row : Lines(folder + "/HumanEval.jsonl.gz", most))
+    python.push_back(Item(row, row["canonical_solution"]));
+  score(python[0]);  // starts the interpreter
+  seconds.clear();
+  correct = 0;
+  for (const v1::ScoreItem& item : python) score(item);
+  report("Python, HumanEval references, two processes each");
+
+  const std::vector<Json> rows = Lines(folder + "/humaneval-cpp.jsonl", most);
+  for (const Json& row : rows) {
+    cpp.push_back(Item(row, row["gpt_solution"]));
+    // Another completion of the same prompt: a comment makes another text.
+    std::string other = row["gpt_solution"];
+    if (const size_t end = other.rfind("```"); end != 0) other.insert(end, "// another\n");
+    next.push_back(Item(row, other));
+  }
+  std::printf("precompiled header: %.1f s\n", Seconds([&] { function->Score(cpp[0]); }));
+  for (size_t i = 1; i < cpp.size(); ++i) score(cpp[i]);
+  report("C++, the first completion of a prompt (tests compiled too)");
+  for (size_t i = 1; i < next.size(); ++i) score(next[i]);
+  report("C++, another completion of it");
+  for (size_t i = 1; i < next.size(); ++i) score(next[i]);
+  report("C++, the same completion again");
+
+  for (size_t i = 1; i < rows.size(); ++i) {
+    sandbox::Task task;
+    task.argv = {"/usr/bin/env", "TMPDIR=.", "/usr/bin/g++", "-std=gnu++17", "-O0", "-w", "program.cc", "-o", "program"};
+    task.files = {{"program.cc", rows[i]["prompt"].get<std::string>() + "  std::abort();\n" +
+                                     rows[i]["tests"].get<std::string>()}};
+    task.outputs = {"program"};
+    task.limits.processes = 16;
+    task.limits.memory_bytes = int64_t{2} << 30;
+    task.limits.cpu_seconds = 60;
+    seconds.push_back(Seconds([&] {
+      auto result = (*sandbox)->Run(task, kNoDeadline);
+      HONE_CHECK(result.ok());
+      correct += result->outputs.size() == 1;
+    }));
+  }
+  report("cold g++ -O0 of prompt and tests, not run (\"correct\": built)");
+  return 0;
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: code_bench FOLDER [ITEMS]\n");
+    return 2;
+  }
+  return hone::Main(argv[1], argc > 2 ? static_cast<size_t>(std::atoi(argv[2])) : 1000000);
+}

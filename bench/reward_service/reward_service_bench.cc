@@ -1,0 +1,131 @@
+// What one bad item costs its neighbours: batches of 1024 items through the service over loopback,
+// in turns with and without a bad one among them; the time is that of the last verdict of the
+// others. `reward_service_bench [rounds]`, default 15.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "libs/rpc/server.h"
+#include "services/reward/reward_service.h"
+
+namespace hone {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int kItems = 1024;
+
+// Stands for a program in a sandbox: sleeps 5 ms, or until its deadline.
+class SleepingScorer final : public Scorer {
+ public:
+  explicit SleepingScorer(bool blocks) : blocks_(blocks) {}
+  bool blocks() const override { return blocks_; }
+  v1::ScorePart Score(const v1::ScoreItem& item, TimePoint deadline) const override {
+    const TimePoint now = SystemClock::Get().Now();
+    const bool hangs = item.completion() == "hang";
+    SystemClock::Get().SleepFor(hangs ? deadline - now : Duration(milliseconds(blocks_ ? 5 : 0)));
+    return hangs ? Unscored(v1::OUTCOME_TIMEOUT, "hung") : Scored(1, "ran");
+  }
+
+ private:
+  const bool blocks_;
+};
+
+struct Case {
+  const char* name;
+  const char* scorer;
+  std::string good, bad;
+};
+
+// Seconds until the last verdict but that of item `bad` (none: -1).
+double Time(v1::RewardService::Stub& stub, const Case& c, int bad) {
+  v1::ScoreRequest request;
+  request.mutable_reward()->add_scorers()->set_name(c.scorer);
+  request.mutable_reward()->set_timeout_seconds(0.5);
+  for (int i = 0; i < kItems; ++i) {
+    v1::ScoreItem& item = *request.add_items();
+    item.set_item_id(static_cast<uint64_t>(i));
+    item.set_completion(i == bad ? c.bad : c.good);
+    item.mutable_prompt()->set_answer("18");
+  }
+  grpc::ClientContext context;
+  const TimePoint start = SystemClock::Get().Now();
+  const auto stream = stub.Score(&context);
+  stream->Write(request);
+  v1::ScoreResponse response;
+  int missing = bad < 0 ? kItems : kItems - 1;
+  TimePoint last = start;
+  while (missing > 0 && stream->Read(&response)) {
+    if (response.item_id() == static_cast<uint64_t>(bad)) continue;
+    --missing;
+    last = SystemClock::Get().Now();
+  }
+  if (missing > 0) std::printf("%d verdicts did not come\n", missing);
+  context.TryCancel();
+  return std::chrono::duration<double>(last - start).count();
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+int Main(int rounds) {
+  Registry registry;
+  const auto add = [&](const char* name, bool blocks) {
+    return registry.Register(
+        {name, "", "1"}, [blocks](Options&) { return std::make_unique<SleepingScorer>(blocks); });
+  };
+  if (!RegisterBuiltinScorers(registry).ok() || !add("program", true).ok() ||
+      !add("rule", false).ok())
+    return 1;
+  Judge::Options options;
+  options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  RewardService service(registry, options, nullptr);
+  auto server = rpc::Server::Start({.listen = "127.0.0.1:0"}, {&service});
+  if (!server.ok()) return 1;
+  const auto stub = v1::RewardService::NewStub(grpc::CreateChannel(
+      "127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  const std::string solution =
+      "Janet sells 16 - 3 - 4 = <<16-3-4=9>>9 duck eggs a day. She makes 9 * 2 = $<<9*2=18>>18 "
+      "every "
+      "day at the farmer's market. The answer is \\boxed{18}.";
+  std::string poison;
+  while (poison.size() < (size_t{1} << 20)) poison += "\\boxed{\\frac{1}{";
+  const Case cases[] = {
+      {"programs of 5 ms, one hangs", "program", "x", "hang"},
+      {"math, one of 1 MiB of unclosed braces", "math", solution, poison},
+      {"a rule that takes no time, one hangs (a bug)", "rule", "x", "hang"},
+  };
+  std::printf("%d items a batch, %d rule threads, %d for programs, %d rounds; medians\n", kItems,
+              options.threads, options.blocking_threads, rounds);
+  for (const Case& c : cases) {
+    std::vector<double> without, with;
+    Time(*stub, c, -1);
+    for (int i = 0; i < rounds; ++i) {
+      without.push_back(Time(*stub, c, -1));
+      with.push_back(Time(*stub, c, i * 67 % kItems));
+      while (!service.idle()) SystemClock::Get().SleepFor(milliseconds(5));
+    }
+    const double base = Median(without), bad = Median(with);
+    std::printf("%-46s %8.2f ms without, %8.2f ms with it, %+.2f %% (%.0f items/s)\n", c.name,
+                1e3 * base, 1e3 * bad, 100 * (bad / base - 1), kItems / base);
+  }
+  (*server)->Shutdown(std::chrono::seconds(5));
+  return 0;
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) {
+  return hone::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15);
+}

@@ -1,0 +1,43 @@
+#include "libs/reward/code/host.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+
+namespace hone::code {
+
+absl::StatusOr<Host::Pair> Host::StartPair(const sandbox::Task& tester,
+                                           const sandbox::Task& program, TimePoint deadline) {
+  std::unique_lock<std::timed_mutex> lock(pairing_, std::defer_lock);
+  if (deadline == kNoDeadline) {
+    lock.lock();
+  } else if (!lock.try_lock_until(deadline)) {
+    return absl::DeadlineExceededError("no two slots were free until the deadline");
+  }
+  Pair pair;
+  HONE_ASSIGN_OR_RETURN(pair.tester, sandbox_.Start(tester, deadline));
+  HONE_ASSIGN_OR_RETURN(pair.program, sandbox_.Start(program, deadline));
+  return pair;
+}
+
+std::string Host::Packed(const std::string& python, TimePoint deadline) {
+  {
+    MutexLock lock(mu_);
+    const auto found = packed_.find(python);
+    if (found != packed_.end()) return found->second;
+  }
+  sandbox::Task task;
+  task.language = sandbox::Language::kPython;
+  task.source =
+      "import marshal\n"
+      "print(marshal.dumps(compile(open('source').read(), 'runtime.py', 'exec')).hex(), end='')\n";
+  task.files = {{"source", python}};
+  const absl::StatusOr<sandbox::Result> result = sandbox_.Run(task, deadline);
+  if (!result.ok() || result->ending != sandbox::Ending::kExited || result->exit_code != 0)
+    return python;
+  std::string packed = absl::StrCat("import marshal\nexec(marshal.loads(bytes.fromhex('",
+                                    result->stdout_data, "')))\n");
+  MutexLock lock(mu_);
+  return packed_.emplace(python, std::move(packed)).first->second;
+}
+
+}  // namespace hone::code

@@ -1,0 +1,51 @@
+#pragma once
+
+// What the code scorers of a process share: the sandbox and the compiler.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/reward/code/compiler.h"
+#include "libs/sandbox/sandbox.h"
+
+namespace hone::code {
+
+// Thread-safe.
+class Host {
+ public:
+  // `sandbox` must outlive it. `cache_folder` as for Compiler.
+  Host(sandbox::Sandbox* sandbox, const std::string& cache_folder)
+      : sandbox_(*sandbox), compiler_(sandbox, cache_folder) {}
+
+  sandbox::Sandbox& sandbox() { return sandbox_; }
+  Compiler& compiler() { return compiler_; }
+
+  struct Pair {
+    std::unique_ptr<sandbox::Session> tester, program;
+  };
+  // Starts two programs. One caller at a time waits for its second slot, so that callers which hold
+  // one slot each cannot wait for each other; the sandbox needs at least two. Errors as
+  // Sandbox::Start.
+  absl::StatusOr<Pair> StartPair(const sandbox::Task& tester, const sandbox::Task& program,
+                                 TimePoint deadline);
+
+  // A short source that runs `python`, which is compiled once by the sandbox's own interpreter:
+  // compiling takes longer than most tests. `python` itself where that does not work.
+  std::string Packed(const std::string& python, TimePoint deadline);
+
+ private:
+  sandbox::Sandbox& sandbox_;
+  Compiler compiler_;
+  std::timed_mutex pairing_;
+  Mutex mu_;
+  std::map<std::string, std::string> packed_ ABSL_GUARDED_BY(mu_);  // by source
+};
+
+}  // namespace hone::code

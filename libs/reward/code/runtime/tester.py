@@ -1,0 +1,244 @@
+# The trusted side: runs the tests of the data set. The program under test is another process;
+# here are only proxies, whose calls travel as plain values. What comes back was made by this
+# process out of plain types, so that no operator, attribute or frame of it belongs to the program.
+import ast
+import builtins
+
+
+class CandidateError(Exception):
+    """The program raised something that this process has no class for."""
+
+
+class Gone(BaseException):
+    """The program cannot be asked any more; no test may catch this."""
+
+
+def _ask(operation, target, *arguments, **keywords):
+    try:
+        send(b"c", operation, target, list(arguments), keywords, other=_encode_remote)
+    except NotPlain as error:
+        raise CandidateError("the test passes %s" % error) from None
+    kind, body = receive()
+    if kind == b"g":
+        raise Gone(decode(body)[0])
+    try:
+        values = decode(body, Remote)
+    except (NotPlain, TypeError, ValueError, ArithmeticError) as error:
+        raise CandidateError("the program's value cannot be read: %s" % error) from None
+    if kind == b"v":
+        return values[0]
+    name, text = values
+    error = getattr(builtins, name, None) if isinstance(name, str) else None
+    if isinstance(error, type) and issubclass(error, Exception) and not issubclass(error, UnicodeError):
+        raise error(text)
+    raise CandidateError("%s: %s" % (name, text))
+
+
+def _encode_remote(value, out):
+    if isinstance(value, Remote):
+        out.append(b"H" + _U64.pack(object.__getattribute__(value, "_number")))
+        _bytes(b"S", b"", out)
+    elif isinstance(value, Function):
+        raise NotPlain("a function of the program")
+    else:
+        raise NotPlain("a value of type %s" % type(value).__name__)
+
+
+class Function:
+    """A name that the program defines."""
+
+    def __init__(self, name):
+        self.__name__ = name
+
+    def __call__(self, *arguments, **keywords):
+        return _ask("call", self.__name__, *arguments, **keywords)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(_ask("get of", self.__name__), name)
+
+
+class Remote:
+    """An object of the program: everything is asked, and equality with a plain value is never its
+    to say: it is False."""
+
+    def __init__(self, number, name):
+        object.__setattr__(self, "_number", number)
+        object.__setattr__(self, "_type", name)
+
+    def __call__(self, *arguments, **keywords):
+        return _ask("call", self, *arguments, **keywords)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _ask("get", self, name)
+
+    def __setattr__(self, name, value):
+        _ask("set", self, name, value)
+
+    def __iter__(self):
+        return iter(_plain(_ask("items", self), list))
+
+    def __next__(self):
+        return _ask("next", self)
+
+    def __len__(self):
+        return _plain(_ask("length", self), int)
+
+    def __getitem__(self, key):
+        return _ask("item", self, key)
+
+    def __contains__(self, item):
+        return item in iter(self)
+
+    def __bool__(self):
+        return _plain(_ask("truth", self), bool)
+
+    def __str__(self):
+        return _plain(_ask("text", self), str)
+
+    def __repr__(self):
+        return "<%s>" % object.__getattribute__(self, "_type")
+
+    def __eq__(self, other):
+        # Two objects of the program are its own business: neither is an expected value.
+        return isinstance(other, Remote) and _plain(_ask("equal", self, other), bool)
+
+    def __hash__(self):
+        return object.__getattribute__(self, "_number")
+
+
+def _plain(value, kind):
+    if type(value) is not kind:
+        raise CandidateError("the program answered with a %s, not a %s" % (type(value).__name__, kind.__name__))
+    return value
+
+
+class Failed(BaseException):
+    """A test failed and the others need not be run."""
+
+
+class Tally:
+    """Every assert statement is a test: it passed if it was reached and held each time."""
+
+    def __init__(self, total, every):
+        self.total = total
+        self.every = every  # go on after a failure
+        self.failed = set()
+        self.reached = set()
+        self.why = ""
+
+    def hold(self, number):
+        self.reached.add(number)
+
+    def fail(self, number, text, error=None):
+        self.reached.add(number)
+        self.failed.add(number)
+        if not self.why:
+            self.why = text + (": %s: %s" % (type(error).__name__, str(error)[:200]) if error is not None else "")
+        if not self.every:
+            raise Failed
+
+
+class _Counting(ast.NodeTransformer):
+    """assert X  ->  try: if X: hold(n) else: fail(n)  except Exception: fail(n, error)"""
+
+    def __init__(self):
+        self.texts = []
+
+    def visit_Assert(self, node):
+        number = len(self.texts)
+        self.texts.append(ast.unparse(node.test)[:160])
+        text = ast.Constant(self.texts[-1])
+
+        def call(name, *arguments):
+            function = ast.Attribute(ast.Name("__tally__", ast.Load()), name, ast.Load())
+            return ast.Expr(ast.Call(function, [ast.Constant(number), *arguments], []))
+
+        handler = ast.ExceptHandler(ast.Name("Exception", ast.Load()), "__error__",
+                                    [call("fail", text, ast.Name("__error__", ast.Load()))])
+        handler.type = ast.Attribute(ast.Name("__tally__", ast.Load()), "Exception", ast.Load())
+        judged = ast.If(node.test, [call("hold")], [call("fail", text)])
+        return ast.copy_location(ast.Try([judged], [handler], [], []), node)
+
+
+Tally.Exception = Exception
+
+
+def _free_names(tree, known):
+    stored, loaded = set(known), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            stored.add(node.name)
+        elif isinstance(node, ast.arg):
+            stored.add(node.arg)
+        elif isinstance(node, ast.alias):
+            stored.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            stored.add(node.name)
+    return loaded - stored
+
+
+def _run(setup, tests, entry_point, own_names, every):
+    """`setup` may fail to define anything (a prompt that ends in a signature); `tests` must parse."""
+    namespace = {"__name__": "tests"}
+    try:
+        exec(compile(setup, "prompt.py", "exec", dont_inherit=True), namespace)
+    except SyntaxError:
+        pass
+    trees = [ast.parse(test) for test in tests]
+    counting = _Counting()
+    trees = [ast.fix_missing_locations(counting.visit(tree)) for tree in trees]
+    tally = Tally(len(counting.texts), every)
+    namespace["__tally__"] = tally
+    if entry_point:
+        namespace[entry_point] = Function(entry_point)
+    for name in own_names:
+        namespace[name] = Function(name)
+    for tree in trees:
+        for name in _free_names(tree, namespace):
+            if not hasattr(builtins, name):
+                namespace[name] = Function(name)
+    broken = ""
+    try:
+        for tree in trees:
+            try:
+                exec(compile(tree, "tests.py", "exec", dont_inherit=True), namespace)
+            except Exception as error:
+                broken = broken or "%s: %s" % (type(error).__name__, str(error)[:300])
+                if not every:
+                    break
+        if entry_point and not broken and "check" in namespace and not isinstance(namespace["check"], Function):
+            try:
+                namespace["check"](namespace[entry_point])
+            except Exception as error:
+                broken = "%s: %s" % (type(error).__name__, str(error)[:300])
+    except Failed:
+        pass
+    except Gone as gone:
+        broken = str(gone)
+    except SystemExit:
+        broken = "SystemExit in the tests"
+    passed = len(tally.reached - tally.failed)
+    # Where all went well, a statement that was never reached is no test.
+    total = len(tally.reached) if not broken and not tally.failed else tally.total
+    if not broken and total == 0 and tally.total == 0:
+        passed = total = 1  # tests without assert statements: they came to their end
+    return passed, max(total, 1), tally.why or broken
+
+
+def main():
+    kind, body = receive()
+    try:
+        result = _run(*decode(body))
+    except Exception as error:
+        send(b"b", "the tests cannot be run: %s: %s" % (type(error).__name__, error))
+        return
+    send(b"e", *result)
+
+
+main()
