@@ -26,14 +26,18 @@ absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
 
 }  // namespace
 
+std::string TokenizerPath(const std::string& folder) {
+  std::error_code error;
+  for (const char* name : {"/tokenizer.json", "/tiktoken.model"})
+    if (std::filesystem::exists(folder + name, error)) return folder + name;
+  return "";
+}
+
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec) {
   ModelFolder folder;
   HONE_ASSIGN_OR_RETURN(folder.config, LoadModelConfig(spec.path()));
-  std::string tokenizer = spec.tokenizer();
-  std::error_code error;
-  for (const char* name : {"/tokenizer.json", "/tiktoken.model"})
-    if (tokenizer.empty() && std::filesystem::exists(spec.path() + name, error))
-      tokenizer = spec.path() + name;
+  const std::string tokenizer =
+      spec.tokenizer().empty() ? TokenizerPath(spec.path()) : spec.tokenizer();
   if (tokenizer.empty())
     return absl::NotFoundError(
         absl::StrCat(spec.path(), " has neither tokenizer.json nor tiktoken.model"));

@@ -26,6 +26,9 @@ struct ModelFolder {
   LoraConfig lora;  // of the run, or of the adapter that it starts from
 };
 
+// tokenizer.json or tiktoken.model in a model's folder; "" when it has neither.
+std::string TokenizerPath(const std::string& folder);
+
 // INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: precision bf16 without a matrix
 // unit for it.
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec);

@@ -13,6 +13,7 @@
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/checkpoint/hf_reader.h"
 #include "libs/engine/engine.h"
+#include "libs/loop/model_folder.h"
 #include "libs/model/load.h"
 #include "libs/model/tensor_map.h"
 #include "libs/tokenizer/tokenizer.h"
@@ -112,8 +113,8 @@ class Checker {
   }
 
   absl::StatusOr<Found> TokenizerFits() {
-    const std::string path = absl::StrCat(folder_, "/tokenizer.json");
-    if (!std::filesystem::exists(path)) return Found{"no tokenizer.json", true};
+    const std::string path = TokenizerPath(folder_);
+    if (path.empty()) return Found{"none", true};
     HONE_ASSIGN_OR_RETURN(tokenizer_, Tokenizer::Load(path));
     const int32_t size = tokenizer_->vocab_size();
     if (size > config_->vocab)

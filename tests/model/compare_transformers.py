@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 
-LOGPROB_LIMIT, GRADIENT_LIMIT, BF16_LIMIT = 2e-5, 1e-4, 0.1
+LOGPROB_LIMIT, GRADIENT_LIMIT, BF16_LIMIT = 2e-5, 1e-4, 5e-2
+FLIP_LIMIT = 0.5  # bf16 with experts: a token that takes another one is 0.1 to 0.2 off
 
 try:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -134,9 +135,9 @@ def compare(program, root, name, report):
             dtype = torch.bfloat16 if form == "bf16" else torch.float32
             model = load(to, dtype)
             error = float((logprobs_of(logits_of(model, ids), ids) - golden["logprobs"]).abs().max())
-            limit = BF16_LIMIT if form == "bf16" else LOGPROB_LIMIT
-            if name == "dsv2_group" and form == "bf16":
-                limit = 0.5  # routed weights are scaled by 16: an expert more or less is 0.2
+            limit = LOGPROB_LIMIT
+            if form == "bf16":
+                limit = FLIP_LIMIT if "num_experts_per_tok" in config else BF16_LIMIT
             report.check(name, f"from Hone, {form}", error <= limit, f"logprobs {error:.1e}")
             if form != "f32":
                 continue

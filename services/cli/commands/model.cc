@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 #include "libs/checkpoint/hf_reader.h"
+#include "libs/loop/model_folder.h"
 #include "libs/model/load.h"
 #include "libs/model/save.h"
 #include "libs/model/tensor_map.h"
@@ -98,8 +98,7 @@ absl::StatusOr<v1::ModelInfo> InfoOf(const Flags& flags) {
   use.dtype = DTypeOf(flags.precision);
   use.scored_tokens = use.micro_batch_tokens;
   *info.mutable_memory() = MemoryOf(config, use);
-  const std::string tokenizer = absl::StrCat(folder, "/tokenizer.json");
-  if (std::filesystem::exists(tokenizer)) {
+  if (const std::string tokenizer = TokenizerPath(folder); !tokenizer.empty()) {
     HONE_ASSIGN_OR_RETURN(const auto loaded, Tokenizer::Load(tokenizer));
     info.set_tokenizer_vocabulary(loaded->vocab_size());
   }
@@ -136,7 +135,7 @@ absl::StatusOr<int> Inspect(Context& context, const Flags& flags) {
   line("vocabulary",
        absl::StrCat(Grouped(info.vocabulary()), " rows, ",
                     info.tokenizer_vocabulary() == 0
-                        ? "no tokenizer.json"
+                        ? "no tokenizer"
                         : absl::StrCat(Grouped(info.tokenizer_vocabulary()), " ids")));
   line("context", absl::StrCat(Grouped(info.max_positions()), " tokens"));
   line("weights",
