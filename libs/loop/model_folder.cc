@@ -12,8 +12,6 @@
 
 namespace hone {
 
-namespace {
-
 absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
   if (!spec.adapter().empty()) return ReadAdapterConfig(spec.adapter());
   LoraConfig lora;
@@ -23,8 +21,6 @@ absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
   if (lora.targets.empty()) lora.targets = {LoraConfig::kAllLinear};
   return lora;
 }
-
-}  // namespace
 
 std::string TokenizerPath(const std::string& folder) {
   std::error_code error;
