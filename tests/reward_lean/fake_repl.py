@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays a Lean REPL for tests.
 
-fake_repl.py replay IN OUT    answers the commands of transcript IN with those of OUT, byte for byte
+fake_repl.py replay IN OUT... answers the commands of transcript IN with those of OUT, byte for byte, then those of the next
 fake_repl.py prove [RECORDS]  plays Lean: believes every proof but those that name a fault (below). RECORDS has folders input
                               and output of what a Kimina server was asked and said; a proof of one of its theorems gets
                               what was said then.
@@ -53,14 +53,14 @@ def frames(path):
         return [frame for frame in re.split(r"\n[ \t]*\n", f.read()) if frame.strip()]
 
 
-def replay(commands_file, replies_file):
-    wanted = [json.loads("".join(line.rstrip() for line in f.split("\n"))) for f in frames(commands_file)]
-    replies = frames(replies_file)
-    for number, command in enumerate(commands()):
-        if number >= len(replies) or command != wanted[number]:
-            say({"message": f"command {number} is not the transcript's"})
-        else:
-            say(replies[number].rstrip("\n"))
+def replay(*files):
+    wanted, replies = [], []
+    for commands_file, replies_file in zip(files[::2], files[1::2]):
+        replies += frames(replies_file)
+        asked = [json.loads("".join(line.rstrip() for line in f.split("\n"))) for f in frames(commands_file)]
+        wanted += asked[:len(replies) - len(wanted)]
+    for command, want, reply in zip(commands(), wanted, replies):
+        say(reply.rstrip("\n") if command == want else {"message": "the transcript has another command"})
 
 
 def message(severity, line, data):

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "libs/base/file.h"
 #include "tests/reward_lean/fake.h"
@@ -34,56 +35,64 @@ std::vector<std::string> Frames(const std::string& path) {
   return frames;
 }
 
-// Plays the commands of one transcript and compares each reply with what was recorded, read by
-// another way. How many replies there were.
-int Replay(const std::string& in, const std::string& out) {
-  INFO(in);
-  auto repl = Repl::Start(FakeRepl({"replay", in, out}));
+// Plays the commands of transcripts, pairs of commands and replies, and compares each reply with
+// what was recorded, read by another way. How many replies there were.
+int Replay(const std::vector<std::pair<std::string, std::string>>& transcripts) {
+  std::vector<std::string> arguments{"replay"};
+  for (const auto& [in, out] : transcripts) {
+    arguments.push_back(in);
+    arguments.push_back(out);
+  }
+  auto repl = Repl::Start(FakeRepl(arguments));
   REQUIRE_OK(repl);
-  const std::vector<std::string> commands = Frames(in), replies = Frames(out);
-  REQUIRE(replies.size() <= commands.size());
-  for (size_t i = 0; i < replies.size(); ++i) {
-    // As it stands in the file: line ends within a command mean nothing to a REPL.
-    const absl::StatusOr<Reply> reply = (*repl)->RunJson(commands[i], In(20));
-    REQUIRE_OK(reply);
-    const json want = json::parse(replies[i]);
-    CHECK(reply->env == (want.contains("env") ? std::optional<int64_t>(want["env"].get<int64_t>())
-                                              : std::nullopt));
-    CHECK(reply->error == (want.contains("message")
-                               ? std::optional<std::string>(want["message"].get<std::string>())
-                               : std::nullopt));
-    CHECK(reply->sorries == static_cast<int64_t>(want.value("sorries", json::array()).size()));
-    const json messages = want.value("messages", json::array());
-    REQUIRE(reply->messages.size() == messages.size());
-    for (size_t k = 0; k < messages.size(); ++k) {
-      CHECK(reply->messages[k].data == messages[k]["data"]);
-      CHECK(reply->messages[k].line == messages[k]["pos"]["line"]);
-      CHECK((reply->messages[k].severity == Message::Severity::kError) ==
-            (messages[k]["severity"] == "error"));
+  int count = 0;
+  for (const auto& [in, out] : transcripts) {
+    INFO(in);
+    const std::vector<std::string> commands = Frames(in), replies = Frames(out);
+    REQUIRE(replies.size() <= commands.size());
+    for (size_t i = 0; i < replies.size(); ++i, ++count) {
+      // As it stands in the file: line ends within a command mean nothing to a REPL.
+      const absl::StatusOr<Reply> reply = (*repl)->RunJson(commands[i], In(20));
+      REQUIRE_OK(reply);
+      const json want = json::parse(replies[i]);
+      std::optional<int64_t> env;
+      if (want.contains("env")) env = want["env"].get<int64_t>();
+      std::optional<std::string> error;
+      if (want.contains("message")) error = want["message"].get<std::string>();
+      CHECK(reply->env == env);
+      CHECK(reply->error == error);
+      CHECK(reply->sorries == static_cast<int64_t>(want.value("sorries", json::array()).size()));
+      const json messages = want.value("messages", json::array());
+      REQUIRE(reply->messages.size() == messages.size());
+      for (size_t k = 0; k < messages.size(); ++k) {
+        CHECK(reply->messages[k].data == messages[k]["data"]);
+        CHECK(reply->messages[k].line == messages[k]["pos"]["line"]);
+        CHECK((reply->messages[k].severity == Message::Severity::kError) ==
+              (messages[k]["severity"] == "error"));
+      }
     }
   }
-  CHECK((*repl)->Alive());
-  return static_cast<int>(replies.size());
+  CHECK(count > 0);
+  return count;
 }
 
 TEST_CASE("transcripts are read as they were recorded", "[reward_lean]") {
   const fs::path folder = fs::path(HONE_FAKE_REPL).parent_path() / "transcripts";
-  CHECK(Replay(folder / "sorry.in", folder / "sorry.expected.out") == 3);
-  CHECK(Replay(folder / "environments.in", folder / "environments.expected.out") == 4);
+  CHECK(Replay({{folder / "sorry.in", folder / "sorry.expected.out"},
+                {folder / "environments.in", folder / "environments.expected.out"}}) == 7);
 }
 
 TEST_CASE("the public REPL's transcripts are read as they were recorded", "[reward_lean]") {
   const char* data = std::getenv("HONE_DATA");
   if (data == nullptr) HONE_SKIP("HONE_DATA is not set");
-  int transcripts = 0, replies = 0;
+  std::vector<std::pair<std::string, std::string>> transcripts;
   for (const auto& entry : fs::recursive_directory_iterator(fs::path(data) / "lean/repl")) {
     fs::path out = entry.path();
-    if (out.extension() != ".in" || !fs::exists(out.replace_extension(".expected.out"))) continue;
-    replies += Replay(entry.path(), out);
-    ++transcripts;
+    if (out.extension() == ".in" && fs::exists(out.replace_extension(".expected.out")))
+      transcripts.emplace_back(entry.path(), out);
   }
-  CHECK(transcripts == 71);
-  CHECK(replies > 100);
+  CHECK(transcripts.size() == 71);
+  CHECK(Replay(transcripts) > 100);
 }
 
 std::unique_ptr<Repl> Prover(ReplOptions options = FakeRepl({"prove"})) {

@@ -58,8 +58,9 @@ absl::StatusOr<std::string> Repl::ReadFrame(absl::string_view input, TimePoint d
 }
 
 absl::StatusOr<Reply> Repl::RunJson(absl::string_view command, TimePoint deadline) {
-  if (!Alive()) return absl::AbortedError("the REPL has ended");
+  if (failed_) return absl::AbortedError("the REPL has ended");
   const auto run = [&]() -> absl::StatusOr<Reply> {
+    if (!process_->Running()) return Died();
     // Something said without being asked would be taken for the reply.
     absl::string_view nothing;
     const absl::StatusOr<std::string> stray = process_->Exchange(&nothing, TimePoint());
