@@ -1,6 +1,7 @@
-// code_bench FOLDER [ITEMS]: times the scorer `code` on HumanEval's references (FOLDER/HumanEval.jsonl.gz)
-// and on completions in C++ (FOLDER/humaneval-cpp.jsonl), one item at a time, and next to them what a
-// harness without precompiled header and cache does: one cold g++ -O0 per item, in the same sandbox.
+// code_bench FOLDER [ITEMS]: times the scorer `code` on HumanEval's references
+// (FOLDER/HumanEval.jsonl.gz) and on completions in C++ (FOLDER/humaneval-cpp.jsonl), one item at a
+// time, and next to them what a harness without precompiled header and cache does: one cold g++ -O0
+// per item, in the same sandbox.
 
 #include <zlib.h>
 
@@ -60,8 +61,7 @@ void Print(const char* what, std::vector<double> seconds) {
   for (double s : seconds) sum += s;
   std::printf("%-58s %5zu items  median %8.2f ms  p99 %8.2f ms  %7.1f per s\n", what,
               seconds.size(), 1e3 * seconds[seconds.size() / 2],
-              1e3 * seconds[seconds.size() * 99 / 100],
-              static_cast<double>(seconds.size()) / sum);
+              1e3 * seconds[seconds.size() * 99 / 100], static_cast<double>(seconds.size()) / sum);
   std::fflush(stdout);
 }
 
@@ -117,7 +117,8 @@ int Main(const std::string& folder, size_t most) {
 
   for (size_t i = 1; i < rows.size(); ++i) {
     sandbox::Task task;
-    task.argv = {"/usr/bin/env", "TMPDIR=.", "/usr/bin/g++", "-std=gnu++17", "-O0", "-w", "program.cc", "-o", "program"};
+    task.argv = {"/usr/bin/env", "TMPDIR=.",   "/usr/bin/g++", "-std=gnu++17", "-O0",
+                 "-w",           "program.cc", "-o",           "program"};
     task.files = {{"program.cc", rows[i]["prompt"].get<std::string>() + "  std::abort();\n" +
                                      rows[i]["tests"].get<std::string>()}};
     task.outputs = {"program"};

@@ -2,7 +2,8 @@
 
 // Files inside the program: what is used always fits what was built. At namespace scope of a .cc:
 //
-//   HONE_EMBED(hone_my_text, HONE_MY_TEXT_PATH);    // CMake defines the path, quoted, and names the
+//   HONE_EMBED(hone_my_text, HONE_MY_TEXT_PATH);    // CMake defines the path, quoted, and names
+//   the
 //                                                   // file in OBJECT_DEPENDS of the source
 //   absl::string_view MyText() { return HONE_EMBEDDED(hone_my_text); }
 //

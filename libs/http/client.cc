@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/mutex.h"
@@ -87,6 +88,9 @@ absl::StatusOr<Response> Client::Fetch(const Request& request, TimePoint deadlin
           : std::min<Duration>(deadline - SystemClock::Get().Now(), Duration(kLongest));
   const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
   if (milliseconds <= 0) return late("no time is left for the request");
+  if (!absl::StartsWith(request.url, "http://") && !absl::StartsWith(request.url, "https://"))
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", request.url, "\": expected http:// or https://"));
 
   CurlHandle handle = handles_->Take();
   CURL* curl = handle.get();
@@ -141,7 +145,6 @@ absl::StatusOr<Response> Client::Fetch(const Request& request, TimePoint deadlin
     case CURLE_OPERATION_TIMEDOUT:
       return late("no complete answer in time");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
       return absl::InvalidArgumentError(why);
     case CURLE_WRITE_ERROR:
       if (reply.too_long)

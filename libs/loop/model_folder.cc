@@ -12,8 +12,6 @@
 
 namespace hone {
 
-namespace {
-
 absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
   if (!spec.adapter().empty()) return ReadAdapterConfig(spec.adapter());
   LoraConfig lora;
@@ -23,8 +21,6 @@ absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
   if (lora.targets.empty()) lora.targets = {LoraConfig::kAllLinear};
   return lora;
 }
-
-}  // namespace
 
 std::string TokenizerPath(const std::string& folder) {
   std::error_code error;
@@ -94,7 +90,12 @@ absl::StatusOr<std::vector<int32_t>> EncodeResponse(const ModelFolder& folder,
   if (prompt.response().empty())
     return absl::InvalidArgumentError(absl::StrCat("prompt ", prompt.id(), ": no response"));
   if (folder.chat) return folder.chat->EncodeResponse(prompt.response());
-  return folder.tokenizer->Encode(prompt.response(), {.parse_special = true});
+  HONE_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                        folder.tokenizer->Encode(prompt.response(), {.parse_special = true}));
+  if (ids.empty())
+    return absl::InvalidArgumentError(
+        absl::StrCat("prompt ", prompt.id(), ": its response has no tokens"));
+  return ids;
 }
 
 }  // namespace hone

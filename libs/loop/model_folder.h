@@ -29,6 +29,9 @@ struct ModelFolder {
 // tokenizer.json or tiktoken.model in a model's folder; "" when it has neither.
 std::string TokenizerPath(const std::string& folder);
 
+// The adapters that a run asks for, or that those it starts from have. Errors of ReadAdapterConfig.
+absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec);
+
 // INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: precision bf16 without a matrix
 // unit for it.
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec);

@@ -79,6 +79,24 @@ double WeightBytes(const ModelConfig& c, DType dtype) {
   return Bytes(c.ParameterCount(), dtype) + biases;
 }
 
+// What adapters add, in bytes.
+struct Adapters {
+  double trained = 0;       // A and B, f32
+  double merged = 0;        // copies of the tensors that have one
+  double layer = 0;         // gradients of one layer's copies, f32
+};
+
+Adapters AdaptersOf(const ModelConfig& c, const MemoryUse& use) {
+  Adapters a;
+  if (use.lora.rank == 0) return a;
+  const ParameterLayout layout(c, use.lora);
+  a.trained = 4 * static_cast<double>(layout.trained_size());
+  a.merged = Bytes(static_cast<double>(layout.merged_size()), use.dtype);
+  for (const ParameterLayout::Layer& layer : layout.layers())
+    a.layer = std::max(a.layer, 4 * static_cast<double>(layer.merged_size));
+  return a;
+}
+
 }  // namespace
 
 double CacheBytesPerToken(const ModelConfig& c, DType dtype) {
@@ -100,7 +118,10 @@ double ActivationBytesPerToken(const ModelConfig& c, DType dtype) {
 
 RolloutMemory MemoryOfRollout(const ModelConfig& c, const MemoryUse& use) {
   RolloutMemory m;
-  m.weights = m.incoming_weights = WeightBytes(c, use.dtype);
+  const Adapters adapters = AdaptersOf(c, use);
+  m.weights = WeightBytes(c, use.dtype) + adapters.trained + adapters.merged;
+  m.incoming_weights =
+      use.lora.rank > 0 ? adapters.trained + adapters.merged : WeightBytes(c, use.dtype);
   m.cache = CacheBytesPerToken(c, use.dtype) * static_cast<double>(use.cache_tokens);
   double block = 0;
   for (const bool sparse : c.sparse) block = std::max(block, BlockOf(c, sparse, use.dtype).forward);
@@ -113,12 +134,20 @@ RolloutMemory MemoryOfRollout(const ModelConfig& c, const MemoryUse& use) {
 
 TrainingMemory MemoryOfTraining(const ModelConfig& c, const MemoryUse& use) {
   TrainingMemory m;
-  const double trained = use.trained_parameters < 0 ? c.ParameterCount() : use.trained_parameters;
-  m.weights = m.snapshot = WeightBytes(c, use.dtype);
-  m.gradients = 4 * trained;
-  m.moments = 8 * trained;
-  m.masters = use.dtype == DType::kF32 ? 0 : 4 * trained;
-  m.reference = use.reference ? m.weights : 0;
+  const Adapters adapters = AdaptersOf(c, use);
+  m.weights = WeightBytes(c, use.dtype) + adapters.trained + adapters.merged;
+  if (use.lora.rank > 0) {
+    m.snapshot = adapters.trained;
+    m.gradients = adapters.trained + adapters.layer;
+    m.moments = 2 * adapters.trained;
+    m.reference = use.reference ? adapters.trained + adapters.merged : 0;
+  } else {
+    m.snapshot = m.weights;
+    m.gradients = 4 * c.ParameterCount();
+    m.moments = 8 * c.ParameterCount();
+    m.masters = use.dtype == DType::kF32 ? 0 : 4 * c.ParameterCount();
+    m.reference = use.reference ? m.weights : 0;
+  }
   m.activations =
       ActivationBytesPerToken(c, use.dtype) * static_cast<double>(use.micro_batch_tokens);
   const auto scored = static_cast<double>(use.scored_tokens);

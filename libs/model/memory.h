@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "libs/model/config.h"
+#include "libs/model/parameters.h"
 #include "libs/tensor/matrix.h"
 
 namespace hone {
@@ -19,13 +20,13 @@ struct MemoryUse {
   int64_t micro_batch_tokens = 4096;              // packed tokens of one forward and backward pass
   int64_t scored_tokens = 4096;                   // those of them that are predicted
   bool reference = false;                         // a second copy of the weights for the KL term
-  double trained_parameters = -1;                 // that have gradients and moments; -1: all
+  LoraConfig lora;                                // rank 0: the model itself is trained
   int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
 };
 
 // Bytes of one rollout worker.
 struct RolloutMemory {
-  double weights = 0;
+  double weights = 0;  // with merged copies of what has an adapter
   double incoming_weights = 0;  // the next version while it arrives
   double cache = 0;
   double activations = 0;  // of one forward pass, logits included

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/loop/model_folder.h"
 #include "libs/loop/rollout_loop.h"
 
 namespace hone::cli {
@@ -20,6 +21,10 @@ int64_t Whole(double bytes) {
 MemoryUse UseOf(const v1::RunSpec& spec, const ModelConfig& model) {
   MemoryUse use = DefaultMemoryUse();
   if (spec.model().precision() == v1::PRECISION_BF16) use.dtype = DType::kBF16;
+  // An adapter that is not here is counted as nothing, as a model folder that is not.
+  if (spec.model().has_lora())
+    if (const absl::StatusOr<LoraConfig> lora = LoraOf(spec.model().lora()); lora.ok())
+      use.lora = *lora;
   use.micro_batch_tokens = 0;
   for (const v1::StageSpec& stage : spec.stages()) {
     const int64_t tokens = stage.has_grpo()       ? stage.grpo().max_micro_batch_tokens()

@@ -1,12 +1,16 @@
 #include "tests/http/server.h"
 
 #include <civetweb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/base/file.h"
 
 namespace hone::testing {
 
@@ -19,12 +23,28 @@ Server::Server(Handler handler, int threads) : handler_(std::move(handler)) {
   mg_set_request_handler(context_, "**", &Server::Handle, this);
   mg_server_port port{};
   HONE_CHECK(mg_get_server_ports(context_, 1, &port) == 1) << "no port";
+  port_ = port.port;
   url_ = absl::StrCat("http://127.0.0.1:", port.port);
 }
 
 Server::~Server() {
   ending_ = true;
+  // civetweb looks every two seconds whether it is to end, and at each connection.
+  std::atomic<bool> stopped{false};
+  std::thread knocking([&] {
+    while (!stopped) {
+      SystemClock::Get().SleepFor(std::chrono::milliseconds(5));
+      const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(static_cast<uint16_t>(port_));
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    }
+  });
   mg_stop(context_);
+  stopped = true;
+  knocking.join();
   mg_exit_library();
 }
 
@@ -49,6 +69,7 @@ int Server::Handle(mg_connection* connection, void* self) {
       SystemClock::Get().SleepFor(std::min<Duration>(duration, std::chrono::milliseconds(5)));
   };
   pause(reply.delay);
+  --server.running_;  // before the client can see the end and send the next one
   std::string head;
   if (!reply.raw)
     head = absl::StrCat("HTTP/1.1 ", reply.code, " x\r\nContent-Length: ",
@@ -63,7 +84,6 @@ int Server::Handle(mg_connection* connection, void* self) {
       pause(reply.drip);
     }
   }
-  --server.running_;
   return reply.raw ? 200 : reply.code;
 }
 

@@ -53,6 +53,7 @@ class Server {
   std::atomic<bool> ending_{false};
   std::atomic<int> requests_{0}, running_{0}, most_{0};
   std::string url_;
+  int port_ = 0;
   mg_context* context_;
 };
 

@@ -30,6 +30,7 @@ Registry Fixed() {
   add("unparsed", Unparsed(""));
   add("down", Unscored(v1::OUTCOME_VERIFIER_UNAVAILABLE, ""));
   add("slow", Unscored(v1::OUTCOME_TIMEOUT, ""));
+  add("crashed", OwnFailure(v1::OUTCOME_CRASHED, 0.25, ""));
   return registry;
 }
 
@@ -70,6 +71,15 @@ TEST_CASE("a part without a score makes the verdict's outcome, never a silent ze
   CHECK(failed.score() == 0);
   CHECK(failed.parts_size() == 3);
   CHECK(failed.parts(2).outcome() == v1::OUTCOME_VERIFIER_UNAVAILABLE);
+}
+
+TEST_CASE("what a completion did to itself counts, and its outcome is seen", "[reward]") {
+  const v1::Verdict v =
+      Run(R"({"scorers": [{"name": "crashed", "weight": 2}, {"name": "half"}]})");
+  CHECK(v.outcome() == v1::OUTCOME_SCORED);
+  CHECK(v.score() == 1);
+  CHECK_FALSE(v.correct());
+  CHECK(v.parts(0).outcome() == v1::OUTCOME_CRASHED);
 }
 
 TEST_CASE("aborted and oversized completions are typed", "[reward]") {
@@ -113,7 +123,7 @@ TEST_CASE("a wrong specification says what is wrong, where, and what is known", 
 TEST_CASE("a registry refuses a second scorer of one name and lists what it has", "[reward]") {
   Registry registry = Fixed();
   CHECK_CODE(registry.Register({"one", "", "2"}, nullptr), absl::StatusCode::kAlreadyExists);
-  REQUIRE(registry.List().size() == 5);
+  REQUIRE(registry.List().size() == 6);
   std::vector<std::string> names;
   for (const ScorerInfo& info : BuiltinScorers().List()) {
     names.push_back(info.name);

@@ -1,5 +1,5 @@
-// The data sets of $HONE_DATA/code: references pass, and other people's labels are reproduced, twice
-// and on a machine that is busy with other things.
+// The data sets of $HONE_DATA/code: references pass, and other people's labels are reproduced,
+// twice and on a machine that is busy with other things.
 
 #include <zlib.h>
 
@@ -29,7 +29,8 @@ std::string Inflated(const std::string& path) {
   gzFile file = gzopen(path.c_str(), "rb");
   REQUIRE(file != nullptr);
   char buffer[1 << 16];
-  for (int n = 0; (n = gzread(file, buffer, sizeof(buffer))) > 0;) text.append(buffer, static_cast<size_t>(n));
+  for (int n = 0; (n = gzread(file, buffer, sizeof(buffer))) > 0;)
+    text.append(buffer, static_cast<size_t>(n));
   gzclose(file);
   return text;
 }
@@ -48,7 +49,8 @@ v1::ScoreItem RowItem(const Json& row, const std::string& prompt, const std::str
   v1::ScoreItem item = Item(completion);
   item.mutable_prompt()->set_text(prompt);
   Json rest = row;
-  for (const char* field : {"prompt", "text", "gpt_solution", "canonical_solution"}) rest.erase(field);
+  for (const char* field : {"prompt", "text", "gpt_solution", "canonical_solution"})
+    rest.erase(field);
   REQUIRE(google::protobuf::util::JsonStringToMessage(rest.dump(),
                                                       item.mutable_prompt()->mutable_metadata())
               .ok());
@@ -134,8 +136,8 @@ TEST_CASE("Labels are reproduced, twice and on a busy machine") {
     labels[row["file"].get<std::string>() + row["task_id"].get<std::string>()] = row["status"];
   std::vector<v1::ScoreItem> items;
   std::vector<bool> wanted;
-  for (const auto& [language, program] :
-       std::map<std::string, const char*>{{"cpp", "/usr/bin/g++"}, {"js", "/usr/bin/node"}, {"sh", "/bin/bash"}}) {
+  for (const auto& [language, program] : std::map<std::string, const char*>{
+           {"cpp", "/usr/bin/g++"}, {"js", "/usr/bin/node"}, {"sh", "/bin/bash"}}) {
     if (!Has(program)) {
       WARN("SKIPPED: " << language << ": there is no " << program);
       continue;
@@ -183,7 +185,8 @@ TEST_CASE("Contest problems are read, and empty programs do not pass them") {
   const Json rows = Json::parse(in);
   std::vector<v1::ScoreItem> items;
   for (const Json& row : rows)
-    items.push_back(RowItem(row, row["problem"], Fenced("python", "import sys\nsys.stdin.read()\n")));
+    items.push_back(
+        RowItem(row, row["problem"], Fenced("python", "import sys\nsys.stdin.read()\n")));
   CHECK(items.size() == 165);
   for (const v1::Verdict& v : ScoreAll(items)) {
     INFO(Told(v));

@@ -46,7 +46,8 @@ TEST_CASE("A bare continuation gets the prompt, a whole function what stands bef
   CHECK(Source(p, "```python\n    return 2 * x\n```") == p.prompt + "    return 2 * x\n");
 }
 
-TEST_CASE("The last block that defines the function counts, of the right language, after the thoughts") {
+TEST_CASE(
+    "The last block that defines the function counts, of the right language, after the thoughts") {
   const Problem p = PythonProblem();
   const std::string text =
       "<think>```python\ndef f(x): return 0\n```</think>First\n```python\ndef f(x): return 1\n```\n"
@@ -60,7 +61,8 @@ TEST_CASE("The last block that defines the function counts, of the right languag
   CHECK(Source(p, "```python\n```") == "none: no code block of python");
 }
 
-TEST_CASE("MultiPL-E continuations end at the first stop text, with the brace that the tests expect") {
+TEST_CASE(
+    "MultiPL-E continuations end at the first stop text, with the brace that the tests expect") {
   Problem p;
   p.form = Form::kMultiPl;
   p.language = Language::kCpp;
@@ -69,6 +71,9 @@ TEST_CASE("MultiPL-E continuations end at the first stop text, with the brace th
   p.tests = {"}\nint main() {}\n"};
   p.stop = {"\n}"};
   CHECK(Source(p, "  return f(x - 1);\n}\nlong g() {") == p.prompt + "  return f(x - 1);\n}\n");
+  p.stop.clear();
+  CHECK(Source(p, "  if (x) {\n  }\n  return 0;\n}\n") ==
+        p.prompt + "  if (x) {\n  }\n  return 0;\n}\n");
   CHECK(Source(p, "```cpp\nlong f(long x) { return x; }\n```") ==
         "#include <vector>\nlong f(long x) { return x; }\n");
   CHECK(Source(p, "```cpp\n#include <map>\nlong f(long x) { return x; }\n```") ==

@@ -22,7 +22,8 @@ TEST_CASE("Python functions pass or fail their checks") {
   CHECK(Told(Sorted("    return sorted(x)\n")) == "SCORED 1: 4 of 4 tests");
   CHECK(Sorted("    return sorted(x)\n").correct());
   CHECK(Sorted(Fenced("python", "def f(x):\n    x.sort()\n    return x")).correct());
-  CHECK(Told(Sorted("    return x\n")) == "SCORED 0: 0 of 4 tests; candidate([3, 1, 2]) == [1, 2, 3]");
+  CHECK(Told(Sorted("    return x\n")) ==
+        "SCORED 0: 0 of 4 tests; candidate([3, 1, 2]) == [1, 2, 3]");
   CHECK(Told(Sorted("    raise KeyError('k')\n")).find("KeyError") != std::string::npos);
   CHECK(Told(Sorted("    return tuple(sorted(x))\n")).substr(0, 8) == "SCORED 0");
   CHECK(Told(Sorted("    return sort(")).find("does not load: SyntaxError") != std::string::npos);
@@ -32,8 +33,8 @@ TEST_CASE("Python functions pass or fail their checks") {
 
 TEST_CASE("A fraction of the tests counts where it is asked for") {
   HONE_NEED("/usr/bin/python3");
-  const v1::Verdict v = Sorted("    return x if len(x) == 0 else sorted(set(x))\n",
-                               R"({"credit": "fraction"})");
+  const v1::Verdict v =
+      Sorted("    return x if len(x) == 0 else sorted(set(x))\n", R"({"credit": "fraction"})");
   CHECK(v.parts(0).value() == 0.75);
   CHECK_FALSE(v.correct());
   CHECK(v.score() == 0.75);
@@ -47,7 +48,8 @@ TEST_CASE("What a program does to itself has an outcome and counts as 0") {
       {"    import os\n    os.abort()\n", "CRASHED 0 counts"},
       {"    while True: print('x' * 1000)\n", "OUTPUT_LIMIT 0 counts"},
       {"    import sys\n    sys.exit(0)\n", "SCORED 0: 0 of 4 tests"},
-      {"    import os\n    os._exit(0)\n", "SCORED 0: 0 of 4 tests; the program ended with exit code 0"}};
+      {"    import os\n    os._exit(0)\n",
+       "SCORED 0: 0 of 4 tests; the program ended with exit code 0"}};
   for (const auto& [body, told] : cases) {
     INFO(body);
     const v1::Verdict v = Sorted(body, options);
@@ -89,8 +91,10 @@ TEST_CASE("Values of many types cross, and objects of the program can be handled
       "import collections, datetime, decimal, fractions, math\n"
       "def check(candidate):\n"
       "    for v in [None, True, -2**200, 1.5, float('inf'), 2j, 'text \\u00e9', b'bytes',\n"
-      "              (1, [2, {3}]), frozenset({4}), {'k': (5,)}, range(3), decimal.Decimal('0.1'),\n"
-      "              fractions.Fraction(1, 3), datetime.date(2020, 1, 2), collections.deque([1]), int]:\n"
+      "              (1, [2, {3}]), frozenset({4}), {'k': (5,)}, range(3), "
+      "decimal.Decimal('0.1'),\n"
+      "              fractions.Fraction(1, 3), datetime.date(2020, 1, 2), collections.deque([1]), "
+      "int]:\n"
       "        assert candidate(v) == v and type(candidate(v)) is type(v)\n"
       "    assert math.isnan(candidate(float('nan')))\n"
       "    assert candidate({'a': 1, 'a b': 2}) == collections.Counter({'a': 1, 'a b': 2})\n";
@@ -101,12 +105,13 @@ TEST_CASE("Values of many types cross, and objects of the program can be handled
                                    "        self.next = None\n\ndef total(n):\n"
                                    "    return n.v + (total(n.next) if n.next else 0)\n\n"
                                    "def numbers(n):\n    return (i for i in range(n))\n"));
-  REQUIRE(google::protobuf::util::JsonStringToMessage(
-              R"json({"test_setup_code": "root = Node(1)\nroot.next = Node(2)\nroot.next.next = Node(3)",
+  REQUIRE(
+      google::protobuf::util::JsonStringToMessage(
+          R"json({"test_setup_code": "root = Node(1)\nroot.next = Node(2)\nroot.next.next = Node(3)",
                   "test_list": ["assert total(root) == 6", "assert list(numbers(3)) == [0, 1, 2]",
                                 "assert root.next.v == 2", "assert root != 6"]})json",
-              item.mutable_prompt()->mutable_metadata())
-              .ok());
+          item.mutable_prompt()->mutable_metadata())
+          .ok());
   CHECK(Told(World().Function().Score(item)) == "SCORED 1: 4 of 4 tests");
 }
 
@@ -115,7 +120,8 @@ TEST_CASE("JavaScript functions") {
   const std::string prompt = "//Sorts.\nfunction f(x){\n";
   const std::string tests =
       "const assert = require('node:assert');\nfunction test() {\n  let candidate = f;\n"
-      "  assert.deepEqual(candidate([3,1,2]),[1,2,3]);\n  assert.deepEqual(candidate([]),[]);\n}\n\ntest();";
+      "  assert.deepEqual(candidate([3,1,2]),[1,2,3]);\n  "
+      "assert.deepEqual(candidate([]),[]);\n}\n\ntest();";
   const auto score = [&](const std::string& completion, const std::string& options = "{}") {
     return World().Function(options).Score(MultiPlItem("js", prompt, tests, completion));
   };
@@ -127,9 +133,10 @@ TEST_CASE("JavaScript functions") {
         std::string::npos);
   CHECK(Told(score("  return {then: 1, toString() { return '1,2,3'; }};\n}\n")).substr(0, 8) ==
         "SCORED 0");
-  CHECK(Told(score("process.exit(0);\nconst assert = require('assert'); assert.deepEqual = () => {};"
-                   "return x;\n}\n"))
-            .substr(0, 8) == "SCORED 0");
+  CHECK(
+      Told(score("process.exit(0);\nconst assert = require('assert'); assert.deepEqual = () => {};"
+                 "return x;\n}\n"))
+          .substr(0, 8) == "SCORED 0");
 }
 
 TEST_CASE("Shell functions") {
@@ -161,10 +168,13 @@ TEST_CASE("C++ functions") {
   HONE_NEED("/usr/bin/g++");
   const std::string prompt =
       "#include<assert.h>\n#include<bits/stdc++.h>\n"
-      "std::map<std::string,std::vector<long>> f(std::vector<std::tuple<std::string, long>> x, bool twice) {\n";
+      "std::map<std::string,std::vector<long>> f(std::vector<std::tuple<std::string, long>> x, "
+      "bool twice) {\n";
   const std::string tests =
-      "}\nint main() {\n    auto candidate = f;\n    typedef std::map<std::string,std::vector<long>> M;\n"
-      "    assert(candidate({{\"a\", 1}, {\"b\", 2}, {\"a\", -3}}, (false)) == (M({{\"a\", {1, -3}}, {\"b\", {2}}})));\n"
+      "}\nint main() {\n    auto candidate = f;\n    typedef "
+      "std::map<std::string,std::vector<long>> M;\n"
+      "    assert(candidate({{\"a\", 1}, {\"b\", 2}, {\"a\", -3}}, (false)) == (M({{\"a\", {1, "
+      "-3}}, {\"b\", {2}}})));\n"
       "    assert(candidate({}, (true)) == M());\n"
       "    assert(candidate({{\"a\", 5}}, (true)) == (M({{\"a\", {5, 5}}})));\n}\n";
   const auto score = [&](const std::string& completion, const std::string& options = "{}") {
@@ -177,12 +187,13 @@ TEST_CASE("C++ functions") {
   CHECK(Told(score("  return {};\n}\n", R"({"credit": "fraction"})")).find("1 of 3 tests") !=
         std::string::npos);
   // Other types that fit, its own main(), reference parameters.
-  CHECK(score(Fenced("cpp",
-                     "#include <map>\n#include <string>\n#include <vector>\nusing namespace std;\n"
-                     "map<string, vector<long>> f(const vector<tuple<string, long>>& x, int twice) {\n"
-                     "  map<string, vector<long>> m;\n  for (const auto& [k, v] : x)\n"
-                     "    for (int i = 0; i <= twice; ++i) m[k].push_back(v);\n  return m;\n}\n"
-                     "int main() { return 1; }\n"))
+  CHECK(score(Fenced(
+                  "cpp",
+                  "#include <map>\n#include <string>\n#include <vector>\nusing namespace std;\n"
+                  "map<string, vector<long>> f(const vector<tuple<string, long>>& x, int twice) {\n"
+                  "  map<string, vector<long>> m;\n  for (const auto& [k, v] : x)\n"
+                  "    for (int i = 0; i <= twice; ++i) m[k].push_back(v);\n  return m;\n}\n"
+                  "int main() { return 1; }\n"))
             .correct());
   const v1::Verdict broken = score("  return 5;\n}\n");
   CHECK(Told(broken).substr(0, 22) == "COMPILE_ERROR 0 counts");

@@ -10,19 +10,22 @@ absl::StatusOr<Problem> Read(const std::string& prompt_json, const std::string& 
 }
 
 TEST_CASE("The forms of data sets are told apart by their fields") {
-  auto p = Read(R"({"text": "def f(x):\n", "metadata": {"test": "def check(c): pass", "entry_point": "f"}})");
+  auto p = Read(
+      R"({"text": "def f(x):\n", "metadata": {"test": "def check(c): pass", "entry_point": "f"}})");
   REQUIRE_OK(p);
   CHECK(p->form == Form::kCheck);
   CHECK(p->prompt == "def f(x):\n");
 
-  p = Read(R"json({"text": "Write f.", "metadata": {"test_list": ["assert f(1) == 2"], "code": "import re\ndef f(x):\n  pass\nclass N(object): pass",
+  p = Read(
+      R"json({"text": "Write f.", "metadata": {"test_list": ["assert f(1) == 2"], "code": "import re\ndef f(x):\n  pass\nclass N(object): pass",
                "test_setup_code": "n = N()", "challenge_test_list": ["assert f(2) == 3"]}})json");
   REQUIRE_OK(p);
   CHECK(p->form == Form::kAssertions);
   CHECK(p->own_names == std::vector<std::string>{"f", "N"});
   CHECK(p->tests == std::vector<std::string>{"n = N()", "assert f(1) == 2", "assert f(2) == 3"});
 
-  p = Read(R"json({"text": "long f(long x) {\n", "metadata": {"language": "cpp", "tests": "}\nint main() {}", "stop_tokens": ["\n}"]}})json");
+  p = Read(
+      R"json({"text": "long f(long x) {\n", "metadata": {"language": "cpp", "tests": "}\nint main() {}", "stop_tokens": ["\n}"]}})json");
   REQUIRE_OK(p);
   CHECK(p->form == Form::kMultiPl);
   CHECK(p->language == Language::kCpp);
@@ -31,7 +34,10 @@ TEST_CASE("The forms of data sets are told apart by their fields") {
 
 TEST_CASE("A raw code prompt is found in a prompt of words") {
   const char* metadata = R"("metadata": {"test": "t", "entry_point": "f")";
-  auto p = Read(std::string(R"({"text": "<user>Complete:\n```python\nimport os\ndef f(x):\n```\n<assistant>", )") + metadata + "}}");
+  auto p = Read(
+      std::string(
+          R"({"text": "<user>Complete:\n```python\nimport os\ndef f(x):\n```\n<assistant>", )") +
+      metadata + "}}");
   REQUIRE_OK(p);
   CHECK(p->prompt == "import os\ndef f(x):\n");
   p = Read(std::string(R"({"text": "words", )") + metadata + R"(, "code_prompt": "def f(x):\n"}})");
@@ -40,12 +46,13 @@ TEST_CASE("A raw code prompt is found in a prompt of words") {
 }
 
 TEST_CASE("Cases of programs come in the shapes of the data sets") {
-  for (const char* metadata :
-       {R"({"tests": {"inputs": ["1\n", "2\n"], "outputs": ["a", "b"]}})",
-        R"({"tests": "{\"inputs\": [\"1\\n\", \"2\\n\"], \"outputs\": [\"a\", \"b\"]}"})",
-        R"({"input_output": "{\"inputs\": [\"1\\n\", \"2\\n\"], \"outputs\": [[\"a\"], \"b\"]}"})",
-        R"({"tests": [{"input": "1\n", "output": "a"}, {"input": "2\n", "output": "b"}]})",
-        R"({"public_tests": {"input": ["1\n"], "output": ["a"]}, "private_tests": {"input": ["2\n"], "output": ["b"]}})"}) {
+  for (
+      const char* metadata :
+      {R"({"tests": {"inputs": ["1\n", "2\n"], "outputs": ["a", "b"]}})",
+       R"({"tests": "{\"inputs\": [\"1\\n\", \"2\\n\"], \"outputs\": [\"a\", \"b\"]}"})",
+       R"({"input_output": "{\"inputs\": [\"1\\n\", \"2\\n\"], \"outputs\": [[\"a\"], \"b\"]}"})",
+       R"({"tests": [{"input": "1\n", "output": "a"}, {"input": "2\n", "output": "b"}]})",
+       R"({"public_tests": {"input": ["1\n"], "output": ["a"]}, "private_tests": {"input": ["2\n"], "output": ["b"]}})"}) {
     INFO(metadata);
     const auto p = Read(std::string(R"({"text": "t", "metadata": )") + metadata + "}");
     REQUIRE_OK(p);

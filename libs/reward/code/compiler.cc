@@ -31,13 +31,14 @@ sandbox::Limits CompileLimits() {
 }
 
 std::vector<std::string> Flags() {
-  // TMPDIR: the work folder is the only place that can be written to.
-  return {"/usr/bin/env", "TMPDIR=.", std::string(kCompiler), "-std=gnu++17", "-O1", "-pipe"};
+  // The work folder is the only place that can be written to; complaints are to be ASCII.
+  return {"/usr/bin/env", "TMPDIR=.", "LC_ALL=C", std::string(kCompiler),
+          "-std=gnu++17", "-O1",      "-pipe"};
 }
 
 // -include of a header in a work folder, or of one that has a precompiled neighbour, is the same.
 std::string Prelude() {
-  return absl::StrCat("#include <bits/stdc++.h>\n", BridgeHeader());
+  return absl::StrCat("#include <bits/stdc++.h>\n", ValuesHeader(), BridgeHeader());
 }
 
 // The compiler's first complaint.
@@ -75,23 +76,30 @@ absl::StatusOr<std::shared_ptr<const Compiled>> Compiler::Compile(const std::str
     ++stats_.hits;
     return entry->compiled;
   }
-  HONE_ASSIGN_OR_RETURN(Compiled compiled, Run(source, deadline));
-  auto result = std::make_shared<const Compiled>(std::move(compiled));
-  const bool final = result->ok || result->failure.outcome == v1::OUTCOME_COMPILE_ERROR;
-  if (final) entry->compiled = result;
+  absl::StatusOr<Compiled> compiled = Run(source, deadline);
+  const bool lasting =
+      compiled.ok() && (compiled->ok || compiled->failure.outcome == v1::OUTCOME_COMPILE_ERROR);
+  std::shared_ptr<const Compiled> result;
+  if (compiled.ok()) result = std::make_shared<const Compiled>(*std::move(compiled));
+  if (lasting) entry->compiled = result;
   MutexLock lock(mu_);
   ++stats_.misses;
-  if (!final) return result;
   const auto found = entries_.find(source);
-  if (found == entries_.end() || found->second != entry) return result;  // thrown out meanwhile
-  entry->bytes = static_cast<int64_t>(2 * source.size() + result->program.size());
-  bytes_ += entry->bytes;
-  while (bytes_ > kCacheBytes && recent_.front() != source) {
-    const auto oldest = entries_.find(recent_.front());
-    bytes_ -= oldest->second->bytes;
-    recent_.pop_front();
-    entries_.erase(oldest);
+  const bool known = found != entries_.end() && found->second == entry;  // not thrown out meanwhile
+  if (known && lasting) {
+    entry->bytes = static_cast<int64_t>(2 * source.size() + result->program.size());
+    bytes_ += entry->bytes;
+    while (bytes_ > kCacheBytes && recent_.front() != source) {
+      const auto oldest = entries_.find(recent_.front());
+      bytes_ -= oldest->second->bytes;
+      recent_.pop_front();
+      entries_.erase(oldest);
+    }
+  } else if (known) {
+    recent_.erase(entry->place);
+    entries_.erase(found);
   }
+  if (!compiled.ok()) return compiled.status();
   return result;
 }
 
@@ -101,9 +109,8 @@ absl::StatusOr<Compiled> Compiler::Run(const std::string& source, TimePoint dead
   task.limits = CompileLimits();
   task.argv = Flags();
   if (prelude.empty()) task.files.push_back({"prelude.h", Prelude()});
-  for (const char* argument :
-       {"-w", "-include", prelude.empty() ? "./prelude.h" : prelude.c_str(), "program.cc", "-o",
-        "program"})
+  for (const char* argument : {"-w", "-include", prelude.empty() ? "./prelude.h" : prelude.c_str(),
+                               "program.cc", "-o", "program"})
     task.argv.emplace_back(argument);
   task.files.push_back({"program.cc", source});
   task.outputs = {"program"};
@@ -169,9 +176,9 @@ absl::StatusOr<std::string> Compiler::Precompile(TimePoint deadline) {
     sandbox::Task task;
     task.limits = CompileLimits();
     task.argv = Flags();
-    for (const std::string& argument : {std::string("-Winvalid-pch"), std::string("-Werror"),
-                                        std::string("-fsyntax-only"), std::string("-include"), name,
-                                        std::string("program.cc")})
+    for (const std::string& argument :
+         {std::string("-Winvalid-pch"), std::string("-Werror"), std::string("-fsyntax-only"),
+          std::string("-include"), name, std::string("program.cc")})
       task.argv.push_back(argument);
     task.files.push_back({"program.cc", "int main() {}\n"});
     HONE_ASSIGN_OR_RETURN(const sandbox::Result result, sandbox_.Run(task, deadline));

@@ -27,8 +27,8 @@ struct Compiled {
   Failure failure;      // else; COMPILE_ERROR, or what else ended the compiler
 };
 
-// Thread-safe. Sources are compiled as GNU C++17 at -O1 with <bits/stdc++.h> and runtime/bridge.h
-// included first.
+// Thread-safe. Sources are compiled as GNU C++17 at -O1 with <bits/stdc++.h>, runtime/values.h and
+// runtime/bridge.h included first.
 class Compiler {
  public:
   static constexpr int64_t kCacheBytes = int64_t{256} << 20;  // of sources and programs

@@ -9,6 +9,7 @@ HONE_EMBED(hone_code_candidate_py, HONE_CODE_RUNTIME "/candidate.py");
 HONE_EMBED(hone_code_wire_js, HONE_CODE_RUNTIME "/wire.js");
 HONE_EMBED(hone_code_tester_js, HONE_CODE_RUNTIME "/tester.js");
 HONE_EMBED(hone_code_candidate_js, HONE_CODE_RUNTIME "/candidate.js");
+HONE_EMBED(hone_code_values_h, HONE_CODE_RUNTIME "/values.h");
 HONE_EMBED(hone_code_bridge_h, HONE_CODE_RUNTIME "/bridge.h");
 HONE_EMBED(hone_code_wire_sh, HONE_CODE_RUNTIME "/wire.sh");
 HONE_EMBED(hone_code_candidate_sh, HONE_CODE_RUNTIME "/candidate.sh");
@@ -33,6 +34,9 @@ absl::string_view TesterJavaScript() {
 }
 absl::string_view CandidateJavaScript() {
   return HONE_EMBEDDED(hone_code_candidate_js);
+}
+absl::string_view ValuesHeader() {
+  return HONE_EMBEDDED(hone_code_values_h);
 }
 absl::string_view BridgeHeader() {
   return HONE_EMBEDDED(hone_code_bridge_h);

@@ -12,7 +12,8 @@ absl::string_view CandidatePython();
 absl::string_view WireJavaScript();
 absl::string_view TesterJavaScript();
 absl::string_view CandidateJavaScript();
-absl::string_view BridgeHeader();  // C++
+absl::string_view ValuesHeader();  // C++
+absl::string_view BridgeHeader();  // C++, after ValuesHeader
 absl::string_view WireShell();
 absl::string_view TesterShell();
 absl::string_view CandidateShell();

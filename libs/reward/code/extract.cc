@@ -71,9 +71,10 @@ std::string Preamble(const Problem& p) {
   size_t head = std::string::npos;
   AnyWord(p.prompt, p.entry_point, [&](size_t at) {
     const absl::string_view line = Line(p.prompt, at);
-    const bool starts = p.language == Language::kPython
-                            ? absl::StartsWith(line, "def ") || absl::StartsWith(line, "async def ")
-                            : HeadFollows(absl::string_view(p.prompt).substr(at + p.entry_point.size()));
+    const bool starts =
+        p.language == Language::kPython
+            ? absl::StartsWith(line, "def ") || absl::StartsWith(line, "async def ")
+            : HeadFollows(absl::string_view(p.prompt).substr(at + p.entry_point.size()));
     if (starts) head = static_cast<size_t>(line.data() - p.prompt.data());
     return starts;
   });
@@ -84,9 +85,12 @@ std::string GoOn(const Problem& p, absl::string_view text) {
   size_t end = text.size();
   for (const std::string& stop : p.stop)
     if (!stop.empty()) end = std::min(end, text.find(stop));
-  std::string source = absl::StrCat(p.prompt, text.substr(0, end));
+  text = text.substr(0, end);
+  std::string source = absl::StrCat(p.prompt, text);
   // MultiPL-E: the brace that closes the function is the tests' where the completion stops at it.
-  if (p.form == Form::kMultiPl && absl::StartsWith(p.tests[0], "}")) source += "\n}\n";
+  const bool open =
+      std::count(text.begin(), text.end(), '{') >= std::count(text.begin(), text.end(), '}');
+  if (p.form == Form::kMultiPl && absl::StartsWith(p.tests[0], "}") && open) source += "\n}\n";
   return source;
 }
 
@@ -131,7 +135,8 @@ std::string PromptedFunction(absl::string_view prompt, Language language) {
   const absl::string_view text = absl::StripTrailingAsciiWhitespace(prompt);
   if (language == Language::kPython) {
     const size_t def = text.rfind("\ndef ");
-    const size_t begin = def == text.npos ? (absl::StartsWith(text, "def ") ? 4 : text.npos) : def + 5;
+    const size_t begin =
+        def == text.npos ? (absl::StartsWith(text, "def ") ? 4 : text.npos) : def + 5;
     if (begin == text.npos) return "";
     return std::string(text.substr(begin, text.find('(', begin) - begin));
   }
@@ -151,8 +156,8 @@ bool Defines(absl::string_view code, absl::string_view name, Language language) 
     const bool assigned = absl::StartsWith(next, "=") && !absl::StartsWith(next, "==");
     switch (language) {
       case Language::kPython: {
-        const bool defined = absl::ConsumeSuffix(&before, "def ") ||
-                             absl::ConsumeSuffix(&before, "class ");
+        const bool defined =
+            absl::ConsumeSuffix(&before, "def ") || absl::ConsumeSuffix(&before, "class ");
         if (defined) absl::ConsumeSuffix(&before, "async ");
         return (defined || assigned) && (before.empty() || absl::EndsWith(before, "\n"));
       }
@@ -210,8 +215,8 @@ std::optional<Extracted> ExtractProgram(const v1::ScoreItem& item, const Problem
     best_language = tagged;
   }
   if (best == nullptr) {
-    *why = absl::StrCat("no code block of ",
-                        LanguageNames()[static_cast<size_t>(problem.language)]);
+    *why =
+        absl::StrCat("no code block of ", LanguageNames()[static_cast<size_t>(problem.language)]);
     return std::nullopt;
   }
   found.language = best_language;

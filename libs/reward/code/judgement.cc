@@ -31,8 +31,8 @@ Failure Explain(const sandbox::Result& result, const sandbox::Limits& limits,
     case sandbox::Ending::kExited: {
       const absl::string_view said = LastLine(result.stderr_data);
       return {v1::OUTCOME_SCORED, true,
-              absl::StrCat(who, " ended with exit code ", result.exit_code, said.empty() ? "" : ": ",
-                           Printable(said))};
+              absl::StrCat(who, " ended with exit code ", result.exit_code,
+                           said.empty() ? "" : ": ", Printable(said))};
     }
     case sandbox::Ending::kSignalled:
       return {v1::OUTCOME_CRASHED, true,

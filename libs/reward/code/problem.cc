@@ -57,8 +57,8 @@ absl::Status AddCases(const Struct& from, absl::string_view inputs, absl::string
   HONE_ASSIGN_OR_RETURN(std::vector<std::string> out,
                         Texts(Find(from, outputs), absl::StrCat(field, ".", outputs)));
   if (in.size() != out.size())
-    return Wrong(field, absl::StrCat("as many inputs as outputs, not ", in.size(), " and ",
-                                     out.size()));
+    return Wrong(field,
+                 absl::StrCat("as many inputs as outputs, not ", in.size(), " and ", out.size()));
   for (size_t i = 0; i < in.size(); ++i) cases.push_back({std::move(in[i]), std::move(out[i])});
   return absl::OkStatus();
 }
@@ -105,6 +105,16 @@ std::vector<std::string> Definitions(absl::string_view python) {
   return names;
 }
 
+// The imports at the outer level of `python`, as statements that may fail.
+std::string Imports(absl::string_view python) {
+  std::string imports;
+  for (absl::string_view line : absl::StrSplit(python, '\n'))
+    if (absl::StartsWith(line, "import ") || absl::StartsWith(line, "from "))
+      absl::StrAppend(&imports, "try:\n    ", absl::StripAsciiWhitespace(line),
+                      "\nexcept ImportError:\n    pass\n");
+  return imports;
+}
+
 // The raw code prompt: a field of its own, else the prompt itself, else the last code block of a
 // prompt that was put into words.
 std::string CodePrompt(const v1::Prompt& prompt, const Struct& metadata, Language language) {
@@ -133,7 +143,11 @@ absl::StatusOr<Problem> ReadAssertions(const v1::Prompt& prompt, const Struct& m
   Problem p;
   p.form = Form::kAssertions;
   p.entry_point = Text(metadata, "entry_point");
-  p.own_names = Definitions(Text(metadata, "code"));
+  // What the tests take from the reference's imports must not be the program's to define.
+  const std::string reference = Text(metadata, "code");
+  p.own_names = Definitions(reference);
+  if (std::string imports = Imports(reference); !imports.empty())
+    p.tests.push_back(std::move(imports));
   if (const std::string setup = Text(metadata, "test_setup_code"); !setup.empty())
     p.tests.push_back(setup);
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> imports,
@@ -159,9 +173,9 @@ absl::StatusOr<Problem> ReadMultiPl(const v1::Prompt& prompt, const Struct& meta
   HONE_ASSIGN_OR_RETURN(p.stop, Texts(Find(metadata, "stop_tokens"), "stop_tokens"));
   p.entry_point = PromptedFunction(p.prompt, language);
   if (p.entry_point.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat("the prompt does not end in the head of a ",
-                     LanguageNames()[static_cast<size_t>(language)], " function"));
+    return absl::InvalidArgumentError(absl::StrCat("the prompt does not end in the head of a ",
+                                                   LanguageNames()[static_cast<size_t>(language)],
+                                                   " function"));
   return p;
 }
 

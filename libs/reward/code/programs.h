@@ -15,7 +15,7 @@ namespace hone::code {
 struct ProgramRules {
   Comparison comparison = Comparison::kTokens;
   double float_tolerance = 0;
-  bool every = false;  // go on after a failed case
+  bool every = false;     // go on after a failed case
   size_t most_cases = 0;  // the first ones; 0: all
 };
 

@@ -197,9 +197,9 @@ class Relay {
 }  // namespace
 
 Judgement SandboxTrouble(const absl::Status& status) {
-  return Unjudged(absl::IsDeadlineExceeded(status) ? v1::OUTCOME_TIMEOUT
-                                                   : v1::OUTCOME_VERIFIER_UNAVAILABLE,
-                  std::string(status.message()));
+  return Unjudged(
+      absl::IsDeadlineExceeded(status) ? v1::OUTCOME_TIMEOUT : v1::OUTCOME_VERIFIER_UNAVAILABLE,
+      std::string(status.message()));
 }
 
 Judgement RunFunctionTest(Host& host, const Side& tester, const Side& program, TimePoint deadline) {

@@ -11,7 +11,8 @@
 
 namespace hone::code {
 
-// One of the two processes: how it is started and what it loads (values, see wire.h; empty: nothing).
+// One of the two processes: how it is started and what it loads (values, see wire.h; empty:
+// nothing).
 struct Side {
   sandbox::Task task;
   std::string load;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/reward/code/extract.h"
 #include "libs/reward/code/host.h"
@@ -23,8 +24,8 @@ using namespace code;  // NOLINT: this file is its only user
 struct Rules {
   std::string language;  // of LanguageNames(), or "auto"
   Extraction extraction = Extraction::kAuto;
-  bool fraction = false;    // else all or nothing
-  bool score_zero = true;   // what a program did to itself counts as 0
+  bool fraction = false;   // else all or nothing
+  bool score_zero = true;  // what a program did to itself counts as 0
   sandbox::Limits limits;
   ProgramRules programs;
 };
@@ -38,8 +39,7 @@ class CodeScorer final : public Scorer {
 
   v1::ScorePart Score(const v1::ScoreItem& item, TimePoint deadline) const override {
     const absl::StatusOr<Problem> problem = ReadProblem(item.prompt(), rules_.language);
-    if (!problem.ok())
-      return Unscored(v1::OUTCOME_BAD_REFERENCE, problem.status().message());
+    if (!problem.ok()) return Unscored(v1::OUTCOME_BAD_REFERENCE, problem.status().message());
     std::string why;
     const std::optional<Extracted> program =
         ExtractProgram(item, *problem, rules_.extraction, &why);
@@ -52,8 +52,9 @@ class CodeScorer final : public Scorer {
     if (problem.form == Form::kPrograms) return JudgeProgram(problem, program, deadline);
     switch (program.language) {
       case Language::kPython:
-        return Run(PythonSides(*host_, deadline, problem, program.source, rules_.fraction, rules_.limits),
-                   deadline);
+        return Run(
+            PythonSides(*host_, deadline, problem, program.source, rules_.fraction, rules_.limits),
+            deadline);
       case Language::kJavaScript:
         return Run(JavaScriptSides(problem, program.source, rules_.fraction, rules_.limits),
                    deadline);
@@ -108,8 +109,9 @@ class CodeScorer final : public Scorer {
 
   v1::ScorePart Verdict(const Judgement& j) const {
     if (!j.own) return Unscored(j.outcome, j.reason);
-    const double value = rules_.fraction ? static_cast<double>(j.passed) / static_cast<double>(j.total)
-                                         : (j.all() ? 1 : 0);
+    const double value = rules_.fraction
+                             ? static_cast<double>(j.passed) / static_cast<double>(j.total)
+                             : (j.all() ? 1 : 0);
     const std::string reason =
         absl::StrCat(j.passed, " of ", j.total, j.total == 1 ? " test" : " tests",
                      j.reason.empty() ? "" : "; ", j.reason);
@@ -151,14 +153,17 @@ absl::StatusOr<std::unique_ptr<Scorer>> MakeCodeScorer(const std::shared_ptr<Hos
 
 std::string CodeCacheFolder() {
   const char* chosen = std::getenv("HONE_CODE_CACHE");
-  if (chosen != nullptr && *chosen != '\0') return chosen;
-  return absl::StrCat("/var/tmp/hone-code-", geteuid());
+  const std::string folder = chosen != nullptr && *chosen != '\0'
+                                 ? std::string(chosen)
+                                 : absl::StrCat("/var/tmp/hone-code-", geteuid());
+  MakeDirectories(folder).IgnoreError();  // without it C++ is slow, which the compiler says
+  return folder;
 }
 
 std::vector<std::string> CodePythonImports() {
-  return {"ast",      "bisect",    "collections", "copy",   "datetime", "functools", "heapq",
-          "itertools", "math",     "marshal",     "operator", "random", "re",        "string",
-          "struct",   "types",     "typing"};
+  return {"ast",   "bisect",    "collections", "copy",    "datetime", "functools",
+          "heapq", "itertools", "math",        "marshal", "operator", "random",
+          "re",    "string",    "struct",      "types",   "typing"};
 }
 
 absl::Status RegisterCodeScorers(Registry& registry, sandbox::Sandbox* sandbox) {

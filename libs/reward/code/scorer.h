@@ -14,7 +14,8 @@
 namespace hone {
 
 // Where the precompiled C++ header is kept: $HONE_CODE_CACHE, else a folder of this user in
-// /var/tmp. Put it among the folders that sandboxed programs may read (sandbox::Options.readable).
+// /var/tmp; made where it is missing. Put it among the folders that sandboxed programs may read
+// (sandbox::Options.readable).
 std::string CodeCacheFolder();
 
 // What testers and most programs import: for sandbox::Options.python_imports, so that it is loaded

@@ -103,8 +103,8 @@ absl::StatusOr<Head> ParseHead(absl::string_view line) {
 
 }  // namespace
 
-Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const std::string& source, bool every,
-                  const sandbox::Limits& limits) {
+Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const std::string& source,
+                  bool every, const sandbox::Limits& limits) {
   std::string load;
   PutText(load, problem.form == Form::kCheck ? problem.prompt : "");
   PutCount(load, 'L', problem.tests.size());
@@ -140,10 +140,11 @@ Sides ShellSides(const Problem& problem, const std::string& source, const sandbo
     return s;
   };
   const std::string& name = problem.entry_point;
-  return {side(absl::StrCat(WireShell(), TesterShell(), name, "() { __hone_call \"$@\"; }\n", tests),
-               Patient(limits)),
-          side(absl::StrCat(WireShell(), CandidateShell(), source, "\n__hone_serve ", name, "\n"),
-               limits)};
+  return {
+      side(absl::StrCat(WireShell(), TesterShell(), name, "() { __hone_call \"$@\"; }\n", tests),
+           Patient(limits)),
+      side(absl::StrCat(WireShell(), CandidateShell(), source, "\n__hone_serve ", name, "\n"),
+           limits)};
 }
 
 absl::StatusOr<CppSources> MakeCppSources(const Problem& problem, const std::string& source,

@@ -148,7 +148,8 @@ void PutText(std::string& body, absl::string_view text) {
 }
 
 void PutInteger(std::string& body, int64_t value) {
-  const uint64_t magnitude = value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  const uint64_t magnitude =
+      value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   const std::string digits = absl::StrCat(value < 0 ? "-" : "", absl::Hex(magnitude));
   PutCount(body, 'I', digits.size());
   body += digits;

@@ -1,8 +1,8 @@
 #pragma once
 
 // What a tester and a program under test say to each other through this process: messages over the
-// channels of two sandboxed programs. A message is a frame: its size (uint32, little endian), then a
-// byte that says what it is, then values, one after another.
+// channels of two sandboxed programs. A message is a frame: its size (uint32, little endian), then
+// a byte that says what it is, then values, one after another.
 //
 //   tester   -> c operation, target, arguments...   relayed to the program
 //               e passed, total, why                the tests are over (integers, text)
@@ -43,8 +43,8 @@ struct Message {
   std::string body;
 };
 
-// OK when `body` is a row of whole, well-formed values within the limits; else INVALID_ARGUMENT with
-// the place and what was wrong there. Linear.
+// OK when `body` is a row of whole, well-formed values within the limits; else INVALID_ARGUMENT
+// with the place and what was wrong there. Linear.
 absl::Status CheckValues(absl::string_view body);
 
 // Puts frames together out of the pieces that a channel gives. One thread.

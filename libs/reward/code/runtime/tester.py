@@ -3,6 +3,8 @@
 # process out of plain types, so that no operator, attribute or frame of it belongs to the program.
 import ast
 import builtins
+import importlib
+import sys
 
 
 class CandidateError(Exception):
@@ -183,6 +185,13 @@ def _free_names(tree, known):
     return loaded - stored
 
 
+def _module_names(tree):
+    """Of `math.isclose(...)` in tests that import nothing: never the program's to define."""
+    used = {node.value.id for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+    return used & sys.stdlib_module_names
+
+
 def _run(setup, tests, entry_point, own_names, every):
     """`setup` may fail to define anything (a prompt that ends in a signature); `tests` must parse."""
     namespace = {"__name__": "tests"}
@@ -200,8 +209,11 @@ def _run(setup, tests, entry_point, own_names, every):
     for name in own_names:
         namespace[name] = Function(name)
     for tree in trees:
+        modules = _module_names(tree)
         for name in _free_names(tree, namespace):
-            if not hasattr(builtins, name):
+            if name in modules:
+                namespace[name] = importlib.import_module(name)
+            elif not hasattr(builtins, name):
                 namespace[name] = Function(name)
     broken = ""
     try:
