@@ -47,6 +47,7 @@ TEST_CASE("the run files of deploy/examples run from prompts to a checkpoint", "
         {"model.path=" + dir.path() + "/model", "model.precision=f32", "model.max_context=1024",
          "checkpoint.path=" + dir.path() + "/out", "checkpoint.every_steps=1",
          "stages.0.grpo.steps=2", "stages.0.grpo.prompts_per_step=3", "stages.0.grpo.group_size=4",
+         "stages.0.grpo.optimizer.warmup_steps=1",
          "stages.0.grpo.updates_per_step=1",  // parity of every token
          "stages.0.grpo.drop_zero_variance=false", "stages.0.grpo.sampling.max_new_tokens=24",
          "evaluations.0.max_prompts=2", "evaluations.0.every_steps=1",
