@@ -18,7 +18,7 @@ const Registry& BuiltinScorers() {
     add({"countdown", "an expression of exactly the given numbers that reaches the target", "1"},
         MakeCountdownScorer);
     add({"format", "thoughts and answer stand in their tags", "1"}, MakeFormatScorer);
-    add({"math", "the final answer equals the reference: exact numbers, else normalised text", "1"},
+    add({"math", "the final answer equals the reference, by value: numbers, formulas, lists ...", "2"},
         MakeMathScorer);
     return r;
   }();

@@ -6,8 +6,9 @@
 #include <map>
 
 #include "absl/strings/match.h"
+#include "libs/reward/math/compare.h"
 #include "libs/reward/math/extract.h"
-#include "libs/reward/math/value.h"
+#include "libs/reward/math/parser.h"
 #include "nlohmann/json.hpp"
 #include "tests/reward/items.h"
 #include "tests/testing/test.h"
@@ -22,7 +23,7 @@ std::vector<nlohmann::json> Rows(const char* name) {
     WARN("skipped: HONE_DATA is not set");
     return {};
   }
-  std::ifstream file(std::string(folder) + "/checker/" + name);
+  std::ifstream file(std::string(folder) + "/" + name);
   REQUIRE(file.good());
   std::vector<nlohmann::json> rows;
   for (std::string line; std::getline(file, line);) rows.push_back(nlohmann::json::parse(line));
@@ -46,7 +47,7 @@ struct Count {
 };
 
 TEST_CASE("the math scorer agrees with labelled completions", "[reward][data]") {
-  const std::vector<nlohmann::json> rows = Rows("labelled_completions.jsonl");
+  const std::vector<nlohmann::json> rows = Rows("checker/labelled_completions.jsonl");
   if (rows.empty()) return;
   const RewardFunction f = Function(R"({"scorers": [{"name": "math"}]})");
   std::map<std::string, Count> counts;
@@ -79,19 +80,19 @@ TEST_CASE("the math scorer agrees with labelled completions", "[reward][data]") 
 }
 
 TEST_CASE("the math scorer keeps mutations and rewrites apart", "[reward][data]") {
-  const std::vector<nlohmann::json> rows = Rows("metamorphic.jsonl");
+  const std::vector<nlohmann::json> rows = Rows("checker/metamorphic.jsonl");
   if (rows.empty()) return;
   std::map<std::string, Count> counts;
   Count total, negatives;
   for (const nlohmann::json& row : rows) {
-    const math::Value gold = math::ReadValue(row["gold"].get<std::string>());
-    const math::Value pred = math::ReadValue(row["pred"].get<std::string>());
+    const math::Answer gold = math::ParseAnswer(row["gold"].get<std::string>());
+    const math::Answer pred = math::ParseAnswer(row["pred"].get<std::string>());
     const bool want = row["label"];
-    const bool got = math::SameValue(pred, gold);
+    const bool got = Equal(math::Compare(pred, gold, math::Policy()));
     counts[row["kind"]].Add(got, want);
     total.Add(got, want);
     if (!want) negatives.Add(got, want);
-    if (Verbose() && got && !want) WARN(row.dump());
+    if (Verbose() && got != want) WARN(row.dump());
   }
   for (const auto& [kind, c] : counts)
     if (c.right != c.all())
@@ -105,7 +106,7 @@ TEST_CASE("the math scorer keeps mutations and rewrites apart", "[reward][data]"
 }
 
 TEST_CASE("the math scorer and the tests of public graders", "[reward][data]") {
-  const std::vector<nlohmann::json> rows = Rows("pairs.jsonl");
+  const std::vector<nlohmann::json> rows = Rows("checker/pairs.jsonl");
   if (rows.empty()) return;
   const RewardFunction f = Function(R"({"scorers": [{"name": "math"}]})");
   Count count, numeric;
@@ -120,7 +121,7 @@ TEST_CASE("the math scorer and the tests of public graders", "[reward][data]") {
     item.mutable_prompt()->set_answer(gold);
     const v1::Verdict verdict = f.Score(item);
     count.Add(verdict.correct(), want);
-    const bool is_numeric = math::ReadValue(gold).number.has_value();
+    const bool is_numeric = math::ParseAnswer(gold).node.Is(math::Kind::kNumber);
     if (is_numeric) numeric.Add(verdict.correct(), want);
     if (Verbose() && verdict.correct() != want)
       WARN((is_numeric ? "numeric " : "") << verdict.parts(0).reason() << " expected " << want);
@@ -129,6 +130,28 @@ TEST_CASE("the math scorer and the tests of public graders", "[reward][data]") {
                  << numeric.right << " of " << numeric.all() << "; " << count.wrong_accepts
                  << " wrong accepts");
   CHECK(count.wrong_accepts == 0);
+}
+
+// Parsed, not only equal as text, and equal to itself as a tree.
+TEST_CASE("the math scorer understands references", "[reward][data]") {
+  const std::pair<const char*, double> sets[] = {
+      {"math/math500.jsonl", 0.999}, {"math/olympiadbench.jsonl", 0.99}, {"math/cmath.jsonl", 0.999}};
+  for (const auto& [name, target] : sets) {
+    int all = 0, good = 0;
+    for (const nlohmann::json& row : Rows(name)) {
+      const auto& field = row.contains("answer") ? row["answer"] : row["final_answer"][0];
+      const std::string text = field.get<std::string>();
+      math::Answer answer = math::ParseAnswer(text), same = answer;
+      same.spelling.clear();
+      const bool equal = Equal(math::Compare(same, answer, math::Policy()));
+      const bool parsed = answer.form == math::Answer::kParsed || answer.form == math::Answer::kText;
+      ++all;
+      good += equal && parsed;
+      if (Verbose() && !(equal && parsed)) WARN(name << ": " << text << " is not understood");
+    }
+    WARN(name << ": " << good << " of " << all << " references understood");
+    CHECK(good >= target * all);
+  }
 }
 
 }  // namespace

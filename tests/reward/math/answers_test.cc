@@ -1,6 +1,7 @@
 #include "absl/strings/ascii.h"
+#include "libs/reward/math/compare.h"
 #include "libs/reward/math/extract.h"
-#include "libs/reward/math/value.h"
+#include "libs/reward/math/parser.h"
 #include "tests/reward/items.h"
 #include "tests/testing/test.h"
 
@@ -8,7 +9,7 @@ namespace hone::testing {
 namespace {
 
 bool Same(const std::string& got, const std::string& want) {
-  return math::SameValue(math::ReadValue(got), math::ReadValue(want));
+  return Equal(math::Compare(math::ParseAnswer(got), math::ParseAnswer(want), math::Policy()));
 }
 
 std::string Found(const std::string& text) {
@@ -86,7 +87,7 @@ TEST_CASE("numbers are equal however they are written", "[reward]") {
   for (size_t i = 0; i < classes.size(); ++i) {
     for (const std::string& a : classes[i]) {
       INFO(a);
-      CHECK(math::ReadValue(a).number.has_value());
+      CHECK(math::ParseAnswer(a).form == math::Answer::kParsed);
       CHECK(Same(a, classes[i][0]));
       CHECK(Same(classes[i][0], a));
       for (size_t j = 0; j < classes.size(); ++j) {
