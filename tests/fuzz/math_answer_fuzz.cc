@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (a.form != Answer::kBlank && !Equal(hone::math::Compare(a, a, exact))) std::abort();
   // The same verdict twice, and for every policy some verdict.
   const hone::math::Match match = hone::math::Compare(a, b, exact);
-  if (match == hone::math::Match::kUndefined || match != hone::math::Compare(a, b, exact)) std::abort();
+  if (match == hone::math::Match::kUndefined || match != hone::math::Compare(a, b, exact))
+    std::abort();
   hone::math::Policy loose;
   loose.percent = hone::math::Policy::Percent::kFraction;
   loose.units = hone::math::Policy::Units::kIgnore;

@@ -97,7 +97,8 @@ bool Close(const Node& a, const Node& b, const Node& tolerance, Budget* budget) 
   EnterFlint();
   Ball x, y, t;
   BallEvaluator evaluator(kProofBits, nullptr, Logarithm::kBase10, budget);
-  if (!evaluator.Run(a, x.v) || !evaluator.Run(b, y.v) || !evaluator.Run(tolerance, t.v)) return false;
+  if (!evaluator.Run(a, x.v) || !evaluator.Run(b, y.v) || !evaluator.Run(tolerance, t.v))
+    return false;
   acb_sub(x.v, x.v, y.v, kProofBits);
   acb_abs(acb_realref(y.v), x.v, kProofBits);
   return arb_is_finite(acb_realref(y.v)) && !arb_gt(acb_realref(y.v), acb_realref(t.v));

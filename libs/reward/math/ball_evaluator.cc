@@ -20,17 +20,8 @@ bool Trigonometric(const std::string& f) {
 
 }  // namespace
 
-uint64_t HashOfName(const std::string& name, uint64_t seed) {
-  uint64_t h = 0xcbf29ce484222325 ^ (seed * 0x9e3779b97f4a7c15);
-  for (unsigned char c : name) h = (h ^ c) * 0x100000001b3;
-  h ^= h >> 33;
-  h *= 0xff51afd7ed558ccd;
-  return h ^ (h >> 33);
-}
-
 bool BallEvaluator::Finite(const acb_t x) const {
-  return acb_is_finite(x) &&
-         arf_cmpabs_2exp_si(arb_midref(acb_realref(x)), kMaxExponent) < 0 &&
+  return acb_is_finite(x) && arf_cmpabs_2exp_si(arb_midref(acb_realref(x)), kMaxExponent) < 0 &&
          arf_cmpabs_2exp_si(arb_midref(acb_imagref(x)), kMaxExponent) < 0;
 }
 
@@ -275,13 +266,20 @@ bool BallEvaluator::Elementary(const std::string& f, acb_t out, const acb_t x) {
     if (acb_contains_zero(x)) return false;
     acb_inv(y.v, x, p);
   }
-  if (f == "arcsin" || f == "arccsc") acb_asin(out, y.v, p);
-  else if (f == "arccos" || f == "arcsec") acb_acos(out, y.v, p);
-  else if (f == "arctan" || f == "arccot") acb_atan(out, y.v, p);
-  else if (f == "arsinh") acb_asinh(out, y.v, p);
-  else if (f == "arcosh") acb_acosh(out, y.v, p);
-  else if (f == "artanh") acb_atanh(out, y.v, p);
-  else return false;
+  if (f == "arcsin" || f == "arccsc")
+    acb_asin(out, y.v, p);
+  else if (f == "arccos" || f == "arcsec")
+    acb_acos(out, y.v, p);
+  else if (f == "arctan" || f == "arccot")
+    acb_atan(out, y.v, p);
+  else if (f == "arsinh")
+    acb_asinh(out, y.v, p);
+  else if (f == "arcosh")
+    acb_acosh(out, y.v, p);
+  else if (f == "artanh")
+    acb_atanh(out, y.v, p);
+  else
+    return false;
   if (real && !acb_is_real(out)) branched_ = true;
   return true;
 }

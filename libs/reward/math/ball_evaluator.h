@@ -55,7 +55,4 @@ class BallEvaluator {
   bool angle_ = false;  // in the argument of a trigonometric function: degrees count
 };
 
-// A value for `name` that depends on nothing else, in [0, 2^64).
-uint64_t HashOfName(const std::string& name, uint64_t seed);
-
 }  // namespace hone::math

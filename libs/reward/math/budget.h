@@ -7,15 +7,15 @@
 namespace hone::math {
 
 enum class Match {
-  kExact,                 // equal as written, typography apart
-  kProved,                // equal: exact arithmetic or an algebraic proof
-  kNumeric,               // equal to 2048 bits, or at all points tried
-  kUnequal,               // certainly different values
-  kDifferentType,         // a list is no number, 5 cm is no 5 kg
-  kUnparsedPrediction,    // not understood, and spelt otherwise
+  kExact,               // equal as written, typography apart
+  kProved,              // equal: exact arithmetic or an algebraic proof
+  kNumeric,             // equal to 2048 bits, or at all points tried
+  kUnequal,             // certainly different values
+  kDifferentType,       // a list is no number, 5 cm is no 5 kg
+  kUnparsedPrediction,  // not understood, and spelt otherwise
   kUnparsedReference,
-  kBudget,                // too large or too deep to decide
-  kUndefined,             // internal to the ladder: this rung cannot tell
+  kBudget,     // too large or too deep to decide
+  kUndefined,  // internal to the ladder: this rung cannot tell
 };
 
 inline bool Equal(Match m) {

@@ -26,8 +26,8 @@ namespace hone::math {
 namespace {
 
 constexpr int kMaxNodes = 40;
-constexpr int kMaxRoots = 5;        // square roots and the like; their field may have degree 2^5
-constexpr long kProofCost = 1500;   // a proof takes 0.1 to 2 ms
+constexpr int kMaxRoots = 5;       // square roots and the like; their field may have degree 2^5
+constexpr long kProofCost = 1500;  // a proof takes 0.1 to 2 ms
 
 // What a proof may cost, known before it is tried.
 struct Size {
@@ -51,16 +51,17 @@ void Measure(const Node& n, Size* size) {
     }
     case Kind::kCall:
       if (n.text == "sqrt") {
-        const auto index = n.children.size() > 1 ? SmallFraction(n[1]) : std::pair<int64_t, int64_t>(2, 1);
-        size->ok &= index.has_value() && index->second == 1 && index->first >= 2 && index->first <= 4;
+        const auto index =
+            n.children.size() > 1 ? SmallFraction(n[1]) : std::pair<int64_t, int64_t>(2, 1);
+        size->ok &=
+            index.has_value() && index->second == 1 && index->first >= 2 && index->first <= 4;
         if (index.has_value() && index->first > 2) ++size->roots;
         ++size->roots;
         Measure(n[0], size);
         return;
       }
-      size->ok &= n.children.size() == 1 &&
-                  (n.text == "ln" || n.text == "exp" || n.text == "sin" || n.text == "cos" ||
-                   n.text == "tan" || n.text == "abs");
+      size->ok &= n.children.size() == 1 && (n.text == "ln" || n.text == "exp" || n.text == "sin" ||
+                                             n.text == "cos" || n.text == "tan" || n.text == "abs");
       ++size->roots;
       break;
     case Kind::kConstant:

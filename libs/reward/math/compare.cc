@@ -29,7 +29,9 @@ std::string Letters(absl::string_view s) {
   return letters;
 }
 
-Node Quotient(const Node& ratio) { return MakeQuotient(ratio[0], ratio[1]); }
+Node Quotient(const Node& ratio) {
+  return MakeQuotient(ratio[0], ratio[1]);
+}
 
 }  // namespace
 
@@ -86,7 +88,8 @@ Match Comparator::Different(const Node& p, const Node& g) {
   if (either(Kind::kUnit) || either(Kind::kPercent) || either(Kind::kDegree)) return Quantity(p, g);
   if (either(Kind::kRatio) || either(Kind::kTime)) return Ratio(p, g);
   if (either(Kind::kText))
-    return both(Kind::kText) && Letters(p.text) == Letters(g.text) ? Match::kExact : Match::kUnequal;
+    return both(Kind::kText) && Letters(p.text) == Letters(g.text) ? Match::kExact
+                                                                   : Match::kUnequal;
   if (p.Is(Kind::kSymbol) && g.Is(Kind::kSymbol)) {
     // Words have lost their case; letters have not.
     return p.text.size() > 1 && Letters(p.text) == Letters(g.text) && p.text[0] != '\\' &&
@@ -156,8 +159,8 @@ Match Comparator::Ratio(const Node& p, const Node& g) {
   if (p.children.size() != g.children.size()) return Match::kUnequal;
   Match all = Match::kExact;
   for (size_t i = times ? 0 : 1; i < p.children.size() && Equal(all); ++i)
-    all = Both(all, times ? Nodes(p[i], g[i])
-                          : Nodes(MakeProduct(p[i], g[0]), MakeProduct(g[i], p[0])));
+    all = Both(all,
+               times ? Nodes(p[i], g[i]) : Nodes(MakeProduct(p[i], g[0]), MakeProduct(g[i], p[0])));
   return all;
 }
 
@@ -202,7 +205,8 @@ Match Comparator::Units(const Node& p, const Node& g) {
 }
 
 Match Compare(const Answer& prediction, const Answer& reference, const Policy& policy) {
-  if (!reference.spelling.empty() && prediction.spelling == reference.spelling) return Match::kExact;
+  if (!reference.spelling.empty() && prediction.spelling == reference.spelling)
+    return Match::kExact;
   if (reference.form == Answer::kUnparsed || reference.form == Answer::kBlank)
     return Match::kUnparsedReference;
   // A choice with its reason or its value: "(C) 42".
@@ -215,10 +219,12 @@ Match Compare(const Answer& prediction, const Answer& reference, const Policy& p
   if (Equal(match)) return match;
   // The other reading of "1,234".
   if (reference.list.has_value())
-    if (const Match other = Comparator(policy).Nodes(prediction.node, *reference.list); Equal(other))
+    if (const Match other = Comparator(policy).Nodes(prediction.node, *reference.list);
+        Equal(other))
       return other;
   if (prediction.list.has_value()) {
-    if (const Match other = Comparator(policy).Nodes(*prediction.list, g); Equal(other)) return other;
+    if (const Match other = Comparator(policy).Nodes(*prediction.list, g); Equal(other))
+      return other;
     if (reference.list.has_value())
       if (const Match other = Comparator(policy).Nodes(*prediction.list, *reference.list);
           Equal(other))

@@ -1,5 +1,6 @@
 // Lists, sets, tuples and matrices.
 
+#include <algorithm>
 #include <functional>
 
 #include "libs/reward/math/comparator.h"
@@ -43,6 +44,16 @@ bool Named(const std::vector<Node>& items) {
   return false;
 }
 
+std::vector<Node> Distinct(std::vector<Node> items) {
+  if (items.size() > kMaxMatching) return items;
+  std::vector<Node> distinct;
+  for (Node& item : items)
+    if (std::none_of(distinct.begin(), distinct.end(),
+                     [&](const Node& other) { return Identical(item, other); }))
+      distinct.push_back(std::move(item));
+  return distinct;
+}
+
 bool AnyAssignment(const std::vector<Node>& items) {
   for (const Node& item : items)
     if (AsAssignment(item).has_value()) return true;
@@ -75,8 +86,14 @@ Match Comparator::Lists(const Node& p, const Node& g) {
   if (p.Is(Kind::kTuple) && !IsListLike(p) && !g.Is(Kind::kList) && !g.Is(Kind::kSet) &&
       !g.Is(Kind::kTuple))
     return Match::kDifferentType;
-  const std::vector<Node> a = Items(p), b = Items(g);
-  if (a.size() != b.size()) return a.size() == 1 || b.size() == 1 ? Match::kDifferentType : Match::kUnequal;
+  std::vector<Node> a = Items(p), b = Items(g);
+  if (a.size() != b.size()) {
+    // The same item said twice is still one.
+    a = Distinct(std::move(a));
+    b = Distinct(std::move(b));
+  }
+  if (a.size() != b.size())
+    return a.size() == 1 || b.size() == 1 ? Match::kDifferentType : Match::kUnequal;
   const bool named = (Named(a) && !AnyAssignment(b)) || (Named(b) && !AnyAssignment(a));
   return named ? Ordered(a, b) : Unordered(a, b);
 }
@@ -150,9 +167,11 @@ Match Comparator::Matrices(const Node& p, const Node& g) {
   const Node& matrix = p.Is(Kind::kMatrix) ? p : g;
   const Node& other = p.Is(Kind::kMatrix) ? g : p;
   const bool vector =
-      matrix.text.empty() && (matrix.count == 1 || static_cast<size_t>(matrix.count) == matrix.children.size());
+      matrix.text.empty() &&
+      (matrix.count == 1 || static_cast<size_t>(matrix.count) == matrix.children.size());
   if (!vector) return Match::kDifferentType;
-  if (matrix.children.size() == 1) return p.Is(Kind::kMatrix) ? Nodes(matrix[0], other) : Nodes(other, matrix[0]);
+  if (matrix.children.size() == 1)
+    return p.Is(Kind::kMatrix) ? Nodes(matrix[0], other) : Nodes(other, matrix[0]);
   const bool tuple = other.Is(Kind::kTuple) && (other.open == '(' || other.open == '<') &&
                      (other.close == ')' || other.close == '>');
   return tuple ? Ordered(p.children, g.children) : Match::kDifferentType;

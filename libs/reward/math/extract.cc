@@ -23,7 +23,9 @@ struct Delimiters {
 constexpr Delimiters kFormula[] = {{"$$", "$$"}, {"\\(", "\\)"}, {"\\[", "\\]"}, {"$", "$"}};
 
 // One line, without what follows it.
-absl::string_view Line(absl::string_view s) { return s.substr(0, s.find('\n')); }
+absl::string_view Line(absl::string_view s) {
+  return s.substr(0, s.find('\n'));
+}
 
 // Where the first sentence of `line` ends: at a full stop that is not part of a number or formula.
 size_t SentenceEnd(absl::string_view line) {
@@ -36,7 +38,8 @@ size_t SentenceEnd(absl::string_view line) {
 // that formula; if it goes on with "," or "and" and another one, all of the sentence.
 absl::string_view Sentence(absl::string_view s) {
   s = absl::StripLeadingAsciiWhitespace(s);
-  while (absl::ConsumePrefix(&s, "*") || absl::ConsumePrefix(&s, ":") || absl::ConsumePrefix(&s, "\uff1a"))
+  while (absl::ConsumePrefix(&s, "*") || absl::ConsumePrefix(&s, ":") ||
+         absl::ConsumePrefix(&s, "\uff1a"))
     s = absl::StripLeadingAsciiWhitespace(s);
   const absl::string_view line = Line(s);
   for (const auto& [open, close] : kFormula) {
@@ -100,7 +103,8 @@ class Scanner {
     if (!boxes_.empty()) return FromBoxes(policy);
     if (answer_ != kNone)
       return Extraction{std::string(Sentence(text_.substr(answer_))), "\"answer is\""};
-    if (label_ != kNone) return Extraction{std::string(Sentence(text_.substr(label_))), "\"Answer:\""};
+    if (label_ != kNone)
+      return Extraction{std::string(Sentence(text_.substr(label_))), "\"Answer:\""};
     return std::nullopt;
   }
 
@@ -116,7 +120,8 @@ class Scanner {
         return i;
       case 'b':
         // The backslash may be lost, as "\b" is a control character in many languages.
-        if (absl::StartsWith(text_.substr(i), "boxed{") && (i == 0 || !absl::ascii_isalpha(text_[i - 1])))
+        if (absl::StartsWith(text_.substr(i), "boxed{") &&
+            (i == 0 || !absl::ascii_isalpha(text_[i - 1])))
           return OpenBox(i, i + 5);
         if (i > 0 && text_[i - 1] == '\b' && absl::StartsWith(text_.substr(i), "oxed{"))
           return OpenBox(i, i + 4);
@@ -251,7 +256,8 @@ class Scanner {
         const absl::string_view word = gap.substr(i, end - i);
         if (word == "and" || word == "or")
           joined = true;
-        else if (word != "text" && word != "quad" && word != "qquad" && word != "mbox" && word != "mathrm")
+        else if (word != "text" && word != "quad" && word != "qquad" && word != "mbox" &&
+                 word != "mathrm")
           ++words;
         i = end;
         continue;
@@ -275,7 +281,8 @@ class Scanner {
     std::vector<absl::string_view> distinct;
     for (size_t i = first; i < boxes_.size(); ++i) {
       const absl::string_view text = Text(boxes_[i]);
-      if (std::find(distinct.begin(), distinct.end(), text) == distinct.end()) distinct.push_back(text);
+      if (std::find(distinct.begin(), distinct.end(), text) == distinct.end())
+        distinct.push_back(text);
     }
     if (distinct.size() < 2) return e;
     if (policy == Boxes::kAgree) {
@@ -283,7 +290,8 @@ class Scanner {
       return e;
     }
     e.answer.clear();
-    for (absl::string_view text : distinct) absl::StrAppend(&e.answer, e.answer.empty() ? "" : ", ", text);
+    for (absl::string_view text : distinct)
+      absl::StrAppend(&e.answer, e.answer.empty() ? "" : ", ", text);
     e.how = "several boxes";
     return e;
   }

@@ -81,6 +81,14 @@ Node MakeQuotient(Node a, Node b) {
   return MakeProduct(std::move(a), std::move(inverse));
 }
 
+uint64_t HashOfName(const std::string& name, uint64_t seed) {
+  uint64_t h = 0xcbf29ce484222325 ^ (seed * 0x9e3779b97f4a7c15);
+  for (unsigned char c : name) h = (h ^ c) * 0x100000001b3;
+  h ^= h >> 33;
+  h *= 0xff51afd7ed558ccd;
+  return h ^ (h >> 33);
+}
+
 std::vector<std::string> Symbols(const Node& node) {
   std::vector<std::string> names;
   Collect(node, &names);

@@ -78,4 +78,7 @@ bool Contains(const Node& node, Kind kind);
 // `node` without what makes numbers hard to read: "007.50" is "7.5".
 std::string CanonicalDigits(absl::string_view digits);
 
+// A value for `name` that depends on nothing else, in [0, 2^64).
+uint64_t HashOfName(const std::string& name, uint64_t seed);
+
 }  // namespace hone::math

@@ -85,7 +85,8 @@ absl::StatusOr<std::unique_ptr<Scorer>> MakeMathScorer(Options& options) {
   const Template shape = TemplateByName(options.Choice("require_format", "none", TemplateNames()));
   const auto boxes = Choice<math::Boxes>(options, "boxes", {"last", "join", "agree"});
   math::Policy policy;
-  policy.percent = Choice<math::Policy::Percent>(options, "percent", {"number", "fraction", "strict"});
+  policy.percent =
+      Choice<math::Policy::Percent>(options, "percent", {"number", "fraction", "strict"});
   policy.units = Choice<math::Policy::Units>(options, "units", {"lenient", "ignore", "strict"});
   policy.approximation = Choice<math::Policy::Approximation>(
       options, "approximation", {"exact", "relative", "reference_decimals"});

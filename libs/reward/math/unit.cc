@@ -147,9 +147,10 @@ constexpr UnitEntry kUnits[] = {
 
 // Words that make what stands before them a part of something else.
 constexpr absl::string_view kNoUnit[] = {
-    "to",    "not",    "over",  "times", "plus",  "minus",     "half", "third",  "quarter", "squared",
-    "cubed", "sqrt",   "mod",   "base",  "where", "if",        "when", "except", "is",      "are",
-    "with",  "modulo", "which", "so",    "but",   "factorial", "then", "because"};
+    "to",     "not",     "over",    "times",  "plus",      "minus", "half",
+    "third",  "quarter", "squared", "cubed",  "sqrt",      "mod",   "base",
+    "where",  "if",      "when",    "except", "is",        "are",   "with",
+    "modulo", "which",   "so",      "but",    "factorial", "then",  "because"};
 
 long Scale(absl::string_view word) {
   if (word == "hundred") return 100;
@@ -239,7 +240,8 @@ class UnitReader {
       if (used_.empty()) return false;
       return Raise(word[0] == 's' ? 2 : 3);
     }
-    if (word == "of" || word == "the" || word == "and" || word == "or") return word == "of" || word == "the";
+    if (word == "of" || word == "the" || word == "and" || word == "or")
+      return word == "of" || word == "the";
     if (std::find(std::begin(kNoUnit), std::end(kNoUnit), absl::AsciiStrToLower(t.text)) !=
         std::end(kNoUnit))
       return false;
@@ -297,7 +299,8 @@ class UnitReader {
 }  // namespace
 
 bool IsUnitWord(absl::string_view word) {
-  return word.size() > 1 && (Find(Stem(word)) != nullptr || Find(absl::AsciiStrToLower(word)) != nullptr);
+  return word.size() > 1 &&
+         (Find(Stem(word)) != nullptr || Find(absl::AsciiStrToLower(word)) != nullptr);
 }
 
 std::optional<Node> WithUnit(Node value, absl::Span<const Token> tokens) {

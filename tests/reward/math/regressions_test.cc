@@ -13,7 +13,8 @@ struct Pair {
   const char* pred;
 };
 
-math::Match Check(const std::string& gold, const std::string& pred, const math::Policy& policy = {}) {
+math::Match Check(const std::string& gold, const std::string& pred,
+                  const math::Policy& policy = {}) {
   return math::Compare(math::ParseAnswer(pred), math::ParseAnswer(gold), policy);
 }
 
