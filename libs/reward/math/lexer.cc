@@ -205,6 +205,8 @@ void Lexer::Backslash() {
   ++at_;
   const char c = Peek();
   if (absl::ascii_isalpha(c)) return Named();
+  // "1\2" in a matrix has lost one of its two backslashes.
+  if (environments_ > 0 && (c == '-' || absl::ascii_isdigit(c))) return Op('N');
   if (c != '\0') ++at_;
   switch (c) {
     case '{':
@@ -304,6 +306,7 @@ absl::string_view Lexer::Argument() {
 
 void Lexer::Environment(bool begin) {
   const absl::string_view name = Argument();
+  environments_ += begin ? 1 : -1;
   Push(begin ? Tok::kBegin : Tok::kEndEnv, absl::StripSuffix(name, "*"));
   // The columns of an array.
   if (begin && name == "array" && Peek() == '{') Argument();
