@@ -52,8 +52,9 @@ std::string Ascii(absl::string_view in) {
 absl::string_view Trim(absl::string_view s) {
   auto around = [](char c) { return c == ' ' || c == '*' || c == '`'; };
   while (!s.empty() && (around(s.front()) || s.front() == ':')) s.remove_prefix(1);
-  while (!s.empty() && (around(s.back()) || s.back() == '.' || s.back() == ',' || s.back() == ';' ||
-                        s.back() == ':' || s.back() == '\\'))
+  while (!s.empty() && !absl::EndsWith(s, "..") &&
+         (around(s.back()) || s.back() == '.' || s.back() == ',' || s.back() == ';' ||
+          s.back() == ':' || s.back() == '\\'))
     s.remove_suffix(1);
   return s;
 }
