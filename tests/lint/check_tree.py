@@ -4,7 +4,8 @@
 - no folder or file named utils, util, common, misc or helpers;
 - every *_test.cc is built, and no hone_test or add_test line is commented out;
 - Catch2 is included in tests/testing only, gRPC in rpc, clients and services only, RocksDB in sources of
-  buffer only, libcurl in sources of http only, CUDA in kernels/cuda and dist/nccl* only;
+  buffer only, libcurl in sources of http only, CUDA in kernels/cuda and dist/nccl* only, FLINT, Arb and Calcium in
+  libs/reward/math only;
 - no work left for later in comments.
 """
 import pathlib
@@ -20,6 +21,7 @@ PLACES = {
     r"catch2/": r"tests/testing/",
     r"(?:grpcpp|grpc)/": r"(?:libs/(?:rpc|clients)/|services/|tests/|bench/)",
     r"curl/": r"libs/http/.*\.cc$",
+    r"(?:flint/|(?:arb|acb)\w*\.h|ca\.h)": r"libs/reward/math/",
     r"rocksdb/": r"(?:libs/buffer/.*\.cc$|tests/buffer/)",
     r"(?:cuda_runtime|cuda_bf16|cuda_fp16|cuda_fp8|cublas\w*|cuda|nccl)\.h": r"(?:kernels/cuda/|libs/dist/nccl|tests/kernels/cuda|bench/)",
 }

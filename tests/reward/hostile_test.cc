@@ -104,7 +104,7 @@ TEST_CASE("NUL and invalid UTF-8 neither hide nor make an answer", "[reward]") {
   const std::string bytes =
       "<answer>2\xff"
       "2</answer>";
-  CHECK(Said(f.Score(Item(bytes, prompt)), 1) == "SCORED 0");
+  CHECK(Said(f.Score(Item(bytes, prompt)), 1) == "UNPARSED 0");
 }
 
 }  // namespace

@@ -86,6 +86,12 @@ char LeadingChoice(absl::string_view text) {
   if (text.size() < 3 || text[0] < 'A' || text[0] > 'J') return 0;
   const char close = text[1];
   if (open ? close != ')' : (close != '.' && close != ')' && close != ':')) return 0;
+  // "(A) or (B)" is no choice.
+  const absl::string_view rest = text.substr(2);
+  for (size_t i = 0; i + 2 < rest.size(); ++i)
+    if (rest[i] == '(' && rest[i + 1] >= 'A' && rest[i + 1] <= 'J' && rest[i + 2] == ')') return 0;
+  for (absl::string_view word : {" or ", " and ", "} or", "} and", "{or", "{and"})
+    if (rest.find(word) != rest.npos) return 0;
   return text[0];
 }
 

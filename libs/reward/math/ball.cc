@@ -51,6 +51,27 @@ Point MakePoint(const std::vector<std::string>& names, int index, bool naturals)
   return point;
 }
 
+bool Accurate(const acb_t x) {
+  return acb_rel_accuracy_bits(x) > 40 || (mag_cmp_2exp_si(arb_radref(acb_realref(x)), -60) < 0 &&
+                                           mag_cmp_2exp_si(arb_radref(acb_imagref(x)), -60) < 0);
+}
+
+// Whether |x - y| is at most 2^-256 of x, or of 1 where x is smaller.
+bool CloseTogether(const acb_t x, const acb_t y, slong bits) {
+  Ball difference;
+  acb_sub(difference.v, x, y, bits);
+  mag_t distance, size;
+  mag_init(distance);
+  mag_init(size);
+  acb_get_mag(distance, difference.v);
+  acb_get_mag(size, x);
+  mag_mul_2exp_si(size, size, -kProofBits);
+  const bool close = mag_cmp_2exp_si(distance, -kProofBits) <= 0 || mag_cmp(distance, size) <= 0;
+  mag_clear(distance);
+  mag_clear(size);
+  return close;
+}
+
 // Both at `point`. kUndefined: one has no value, or both have one and no more precision helps.
 enum class At { kDiffer, kAgree, kUndefined, kOnBranch };
 
@@ -60,11 +81,7 @@ At Compare(const Node& a, const Node& b, const Point& point, Logarithm logarithm
     BallEvaluator evaluator(bits, &point, logarithm, budget);
     if (!evaluator.Run(a, x.v) || !evaluator.Run(b, y.v)) return At::kUndefined;
     if (!acb_overlaps(x.v, y.v)) return evaluator.branched() ? At::kOnBranch : At::kDiffer;
-    if (acb_rel_accuracy_bits(x.v) > 40 && acb_rel_accuracy_bits(y.v) > 40)
-      return evaluator.branched() ? At::kOnBranch : At::kAgree;
-    // Both are 0 or close to it.
-    acb_sub(x.v, x.v, y.v, bits);
-    if (mag_cmp_2exp_si(arb_radref(acb_realref(x.v)), -60) < 0) return At::kAgree;
+    if (Accurate(x.v) && Accurate(y.v)) return evaluator.branched() ? At::kOnBranch : At::kAgree;
   }
   return At::kUndefined;
 }
@@ -85,6 +102,8 @@ Match SameConstant(const Node& a, const Node& b, Logarithm logarithm, Budget* bu
       continue;
     }
     if (!acb_overlaps(x.v, y.v)) return Match::kUnequal;
+    // Bounds too wide to say anything, as of sin(10^1000), are no equality.
+    if (bits == kLastBits && !CloseTogether(x.v, y.v, bits)) return Match::kBudget;
     if (bits == kProofBits) {
       const std::optional<bool> proved = ProveConstant(a, b, budget);
       if (proved.has_value()) return *proved ? Match::kProved : Match::kUnequal;
@@ -101,7 +120,7 @@ bool Close(const Node& a, const Node& b, const Node& tolerance, Budget* budget) 
     return false;
   acb_sub(x.v, x.v, y.v, kProofBits);
   acb_abs(acb_realref(y.v), x.v, kProofBits);
-  return arb_is_finite(acb_realref(y.v)) && !arb_gt(acb_realref(y.v), acb_realref(t.v));
+  return arb_is_finite(acb_realref(y.v)) && arb_le(acb_realref(y.v), acb_realref(t.v));
 }
 
 int Order(const Node& a, const Node& b, Budget* budget) {
@@ -160,7 +179,7 @@ Match SameUpToFactor(const Node& a, const Node& b, bool positive, Logarithm loga
     BallEvaluator evaluator(kPointBits, &point, logarithm, budget);
     const bool defined = evaluator.Run(a, x.v) && evaluator.Run(b, y.v);
     if (budget->spent()) return Match::kBudget;
-    if (!defined || evaluator.branched()) continue;
+    if (!defined || evaluator.branched() || !Accurate(x.v) || !Accurate(y.v)) continue;
     if (agree < 0) {
       if (acb_contains_zero(x.v) != acb_contains_zero(y.v)) return Match::kUnequal;
       if (acb_contains_zero(x.v)) continue;

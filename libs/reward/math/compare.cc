@@ -80,6 +80,9 @@ Match Comparator::Different(const Node& p, const Node& g) {
   if (either(Kind::kUnion) || either(Kind::kIntersection) || either(Kind::kDifference) ||
       either(Kind::kBuilder))
     return Sets(p, g);
+  const bool all_p = p.Is(Kind::kSymbol) && p.text == "\\mathbb{R}";
+  const bool all_g = g.Is(Kind::kSymbol) && g.text == "\\mathbb{R}";
+  if (all_p != all_g) return Sets(p, g);
   if (either(Kind::kMatrix)) return Matrices(p, g);
   if (IsListLike(p) || IsListLike(g)) return Lists(p, g);
   if (either(Kind::kTuple)) return Tuples(p, g);
@@ -97,9 +100,6 @@ Match Comparator::Different(const Node& p, const Node& g) {
                ? Match::kExact
                : Match::kUnequal;
   }
-  const bool all_p = p.Is(Kind::kSymbol) && p.text == "\\mathbb{R}";
-  const bool all_g = g.Is(Kind::kSymbol) && g.text == "\\mathbb{R}";
-  if (all_p || all_g) return Sets(p, g);
   if (Infinity(p) != 0 || Infinity(g) != 0)
     return Infinity(p) == Infinity(g) ? Match::kExact : Match::kUnequal;
   return Scalar(p, g);

@@ -24,6 +24,11 @@ class Rational {
   fmpq_t v;
 };
 
+// Steps for arithmetic, with its greatest common divisors, of numbers of that size.
+long Cost(slong bits) {
+  return bits / 4096 + bits / 4096 * (bits / 4096);
+}
+
 slong Bits(const fmpq_t x) {
   return static_cast<slong>(fmpz_bits(fmpq_numref(x)) + fmpz_bits(fmpq_denref(x)));
 }
@@ -60,7 +65,7 @@ class RationalEvaluator {
           if (!Run(n[i], x.v)) return false;
           n.Is(Kind::kSum) ? fmpq_add(out, out, x.v) : fmpq_mul(out, out, x.v);
           const slong bits = Bits(out);
-          if (bits > kMaxBits || !budget_->Spend(bits / 4096)) return false;
+          if (bits > kMaxBits || !budget_->Spend(Cost(bits))) return false;
         }
         return true;
       }
@@ -106,7 +111,7 @@ class RationalEvaluator {
     // 1^n and (-1)^n have no size.
     const slong bits = Bits(out) > 2 ? Bits(out) : 0;
     if (e > kMaxBits || e < -kMaxBits || bits * std::abs(e) > kMaxBits) return false;
-    if (!budget_->Spend(bits * std::abs(e) / 4096)) return false;
+    if (!budget_->Spend(Cost(bits * std::abs(e)))) return false;
     fmpq_pow_si(out, out, e);
     return true;
   }
@@ -170,7 +175,7 @@ class RationalEvaluator {
         } else {
           fmpz_lcm(fmpq_numref(out), fmpq_numref(out), fmpq_numref(x.v));
         }
-        if (Bits(out) > kMaxBits || !budget_->Spend(Bits(out) / 1024)) return false;
+        if (Bits(out) > kMaxBits || !budget_->Spend(Cost(Bits(out)))) return false;
       }
       return true;
     }

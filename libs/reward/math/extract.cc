@@ -14,7 +14,8 @@ namespace hone::math {
 namespace {
 
 constexpr size_t kNone = absl::string_view::npos;
-constexpr size_t kMaxBoxes = 64;  // the last ones; more are forgotten
+constexpr size_t kMaxBoxes = 64;   // the last ones; more are forgotten
+constexpr size_t kMaxNested = 64;  // boxes in boxes
 constexpr absl::string_view kAnswerZh = "\u7b54\u6848", kFinalZh = "\u6700\u7ec8";
 
 struct Delimiters {
@@ -161,6 +162,7 @@ class Scanner {
     while (i < text_.size() && (text_[i] == ' ' || text_[i] == '\n')) ++i;
     if (i >= text_.size()) return at - 1;
     if (text_[i] == '{') {
+      if (open_.size() >= kMaxNested) open_.erase(open_.begin(), open_.begin() + kMaxNested / 2);
       open_.push_back({{i + 1, i + 1, outside}, depth_});
       ++depth_;
       return i;

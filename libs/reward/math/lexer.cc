@@ -52,8 +52,9 @@ std::string Ascii(absl::string_view in) {
 absl::string_view Trim(absl::string_view s) {
   auto around = [](char c) { return c == ' ' || c == '*' || c == '`'; };
   while (!s.empty() && (around(s.front()) || s.front() == ':')) s.remove_prefix(1);
-  while (!s.empty() && (around(s.back()) || s.back() == '.' || s.back() == ',' || s.back() == ';' ||
-                        s.back() == ':' || s.back() == '\\'))
+  while (!s.empty() && !absl::EndsWith(s, "..") &&
+         (around(s.back()) || s.back() == '.' || s.back() == ',' || s.back() == ';' ||
+          s.back() == ':' || s.back() == '\\'))
     s.remove_suffix(1);
   return s;
 }
@@ -205,6 +206,8 @@ void Lexer::Backslash() {
   ++at_;
   const char c = Peek();
   if (absl::ascii_isalpha(c)) return Named();
+  // "1\2" in a matrix has lost one of its two backslashes.
+  if (environments_ > 0 && (c == '-' || absl::ascii_isdigit(c))) return Op('N');
   if (c != '\0') ++at_;
   switch (c) {
     case '{':
@@ -304,6 +307,7 @@ absl::string_view Lexer::Argument() {
 
 void Lexer::Environment(bool begin) {
   const absl::string_view name = Argument();
+  environments_ += begin ? 1 : -1;
   Push(begin ? Tok::kBegin : Tok::kEndEnv, absl::StripSuffix(name, "*"));
   // The columns of an array.
   if (begin && name == "array" && Peek() == '{') Argument();

@@ -70,7 +70,7 @@ class Lexer {
   const bool thousands_;
   size_t at_ = 0;
   bool spaced_ = false;
-  int brackets_ = 0, text_depth_ = 0;
+  int brackets_ = 0, text_depth_ = 0, environments_ = 0;
   std::string braces_;  // open ones: 't' a text wrapper's, 'g' a group's
   Tokens tokens_;
 };

@@ -25,6 +25,7 @@ size_t Lexer::Overline(size_t ahead) const {
       !absl::ConsumePrefix(&rest, "\\dot"))
     return 0;
   rest = absl::StripLeadingAsciiWhitespace(rest);
+  if (!rest.empty() && absl::ascii_isdigit(rest[0])) return all - rest.size() + 1;
   if (!absl::ConsumePrefix(&rest, "{")) return 0;
   const size_t end = rest.find_first_not_of("0123456789");
   if (end == 0 || end == rest.npos || rest[end] != '}') return 0;
@@ -80,15 +81,17 @@ void Lexer::Number() {
     absl::StrAppend(&digits, ".", Digits());
     if (const size_t n = Overline(0); n > 0) {
       const absl::string_view all = s_.substr(at_, n);
-      const size_t open = all.find('{');
-      digits.append(all.data() + open + 1, all.size() - open - 2);
-      repeat = static_cast<int>(all.size() - open - 2);
+      for (char c : all)
+        if (absl::ascii_isdigit(c)) {
+          digits += c;
+          ++repeat;
+        }
       at_ += n;
     }
   } else if (Peek() == '.' && Peek(1) != '.' && !absl::ascii_isalnum(Peek(1))) {
     ++at_;
   }
-  Exponent(&digits);
+  if (repeat == 0) Exponent(&digits);
   Push(Tok::kNumber, digits).count = repeat;
 }
 

@@ -105,6 +105,8 @@ bool Parser::Relation(Node* out) {
 }
 
 bool Parser::Quantity(Node* out) {
+  const Depth depth(this);
+  if (!depth.ok()) return false;
   if (At().type == Tok::kWord && !Connective(At()) && IsCurrency(At().text)) {
     const std::vector<Token> currency = {At()};
     ++at_;

@@ -237,6 +237,12 @@ bool Parser::Brackets(Node* out) {
 bool Parser::Set(Node* out) {
   *out = Node(Kind::kSet);
   if (Take('s')) return true;
+  if (At().type == Tok::kBegin) {  // \left\{\begin{array} ... \end{array}\right.
+    if (!Matrix(out)) return false;
+    out->text = "cases";
+    Take('s');
+    return true;
+  }
   const int bars = std::exchange(bars_, 0);
   const bool builder = std::exchange(in_builder_, true);
   Node inside;

@@ -11,8 +11,8 @@
 namespace hone::math {
 namespace {
 
-constexpr slong kMaxTerms = 1500;       // of a polynomial
-constexpr slong kMaxProducts = 100000;  // term by term, of one multiplication
+constexpr slong kMaxTerms = 1500;      // of a polynomial
+constexpr slong kMaxProducts = 20000;  // term by term, of one multiplication
 
 // The integers modulo a prime of 61 bits: where two quotients differ there, they differ.
 constexpr uint64_t kPrime = (uint64_t{1} << 61) - 1;
@@ -125,7 +125,7 @@ class QuotientEvaluator {
     switch (n.kind) {
       case Kind::kNumber: {
         const auto [numerator, denominator] = NumberAsFraction(n);
-        if (numerator.size() > 1000 || denominator.size() > 1000) return false;
+        if (numerator.size() > 100 || denominator.size() > 100) return false;
         fmpz_t x;
         fmpz_init(x);
         fmpz_set_str(x, numerator.c_str(), 10);
@@ -180,10 +180,10 @@ class QuotientEvaluator {
   // out = a * b, within limits.
   bool Times(fmpz_mpoly_t out, const fmpz_mpoly_t a, const fmpz_mpoly_t b) {
     const slong m = fmpz_mpoly_length(a, context_), n = fmpz_mpoly_length(b, context_);
-    if (m * n > kMaxProducts || !budget_->Spend(m * n / 16)) return false;
+    if (m * n > kMaxProducts || !budget_->Spend(m * n / 4)) return false;
     fmpz_mpoly_mul(out, a, b, context_);
     return fmpz_mpoly_length(out, context_) <= kMaxTerms &&
-           std::abs(fmpz_mpoly_max_bits(out)) <= 4096;
+           std::abs(fmpz_mpoly_max_bits(out)) <= 1024;
   }
 
  private:

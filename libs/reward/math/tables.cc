@@ -171,8 +171,6 @@ constexpr Command kCommands[] = {
     {"lim", A::kOp, "T"},
     {"forall", A::kOp, "T"},
     {"exists", A::kOp, "T"},
-    {"partial", A::kOp, "T"},
-    {"nabla", A::kOp, "T"},
     {"not", A::kOp, "T"},
     {"newline", A::kOp, "N"},
     {"cr", A::kOp, "N"},

@@ -147,10 +147,11 @@ constexpr UnitEntry kUnits[] = {
 
 // Words that make what stands before them a part of something else.
 constexpr absl::string_view kNoUnit[] = {
-    "to",     "not",     "over",    "times",  "plus",      "minus", "half",
-    "third",  "quarter", "squared", "cubed",  "sqrt",      "mod",   "base",
-    "where",  "if",      "when",    "except", "is",        "are",   "with",
-    "modulo", "which",   "so",      "but",    "factorial", "then",  "because"};
+    "to",      "not",   "over", "times",  "plus",   "minus", "half",    "third",        "quarter",
+    "squared", "cubed", "sqrt", "mod",    "base",   "where", "if",      "when",         "except",
+    "is",      "are",   "with", "modulo", "which",  "so",    "but",     "factorial",    "then",
+    "because", "zero",  "one",  "two",    "three",  "four",  "five",    "six",          "seven",
+    "eight",   "nine",  "ten",  "eleven", "twelve", "maybe", "perhaps", "alternatively"};
 
 long Scale(absl::string_view word) {
   if (word == "hundred") return 100;
@@ -245,9 +246,10 @@ class UnitReader {
     if (std::find(std::begin(kNoUnit), std::end(kNoUnit), absl::AsciiStrToLower(t.text)) !=
         std::end(kNoUnit))
       return false;
+    if (words_.size() >= 8) return false;
     words_.push_back(word);
     const UnitEntry* entry = Find(word);
-    if (entry == nullptr || words_.size() > 16) {
+    if (entry == nullptr) {
       known_ = false;
       return true;
     }
