@@ -20,6 +20,9 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+// More than any context has; of a longer text the last ones are looked at, where loops are.
+constexpr size_t kMostWords = size_t{1} << 19;
+
 // One hash per word.
 std::vector<uint64_t> Words(absl::string_view text) {
   constexpr size_t kLongest = 16;
@@ -46,6 +49,8 @@ std::vector<uint64_t> Words(absl::string_view text) {
              1;
     words.push_back(Mix(hash));
   }
+  if (words.size() > kMostWords)
+    words.erase(words.begin(), words.end() - static_cast<std::ptrdiff_t>(kMostWords));
   return words;
 }
 

@@ -75,11 +75,11 @@ TEST_CASE("an unknown key names its place, a suggestion and the known keys", "[c
   CHECK(ErrorOf("name: x\nmodel:\n  path: p\n  presision: bf16\n") ==
         "run.yaml:4:3: model: unknown key \"presision\"; did you mean \"precision\"? (expected one "
         "of path, "
-        "random_init, precision, max_context, tokenizer, chat)");
+        "random_init, precision, max_context, tokenizer, lora, chat)");
   CHECK(ErrorOf("zzzzzzzz: 1") ==
         "run.yaml:1:1: unknown key \"zzzzzzzz\" (expected one of name, seed, model, stages, "
         "reward, evaluations, "
-        "checkpoint)");
+        "checkpoint, prompt_set_rewards)");
 }
 
 TEST_CASE("wrong types and ranges are told with what was expected", "[config]") {
@@ -108,7 +108,7 @@ TEST_CASE("wrong types and ranges are told with what was expected", "[config]") 
   CHECK(ErrorOf("model: gpt") ==
         "run.yaml:1:8: model: \"gpt\" (expected a map with the keys path, random_init, precision, "
         "max_context, "
-        "tokenizer, chat)");
+        "tokenizer, lora, chat)");
   CHECK(ErrorOf("stages: {name: a}") == "run.yaml:1:9: stages: a map (expected a list)");
   CHECK(ErrorOf("name: [a]") ==
         "run.yaml:1:7: name: a list (expected text; \"\" for an empty one)");
@@ -117,7 +117,7 @@ TEST_CASE("wrong types and ranges are told with what was expected", "[config]") 
   CHECK(ErrorOf("- a\n- b") ==
         "run.yaml:1:1: a list (expected a map with the keys name, seed, model, stages, reward, "
         "evaluations, "
-        "checkpoint)");
+        "checkpoint, prompt_set_rewards)");
 }
 
 TEST_CASE("numbers are finite and within their type", "[config]") {
@@ -136,7 +136,8 @@ TEST_CASE("numbers are finite and within their type", "[config]") {
 
 TEST_CASE("two members of a oneof and duplicate keys are refused", "[config]") {
   CHECK(ErrorOf("stages:\n- name: a\n  sft: {steps: 1}\n  grpo: {steps: 1}\n") ==
-        "run.yaml:4:3: stages[0]: \"grpo\" beside \"sft\" (expected only one of sft, grpo)");
+        "run.yaml:4:3: stages[0]: \"grpo\" beside \"sft\" (expected only one of sft, grpo, "
+        "pretrain)");
   CHECK(ErrorOf("name: a\nseed: 1\nname: b\n") ==
         "run.yaml:3:1: duplicate key \"name\" (first at line 1; expected each key once)");
   CHECK(absl::StrContains(ErrorOf("reward: {scorers: [{options: {a: 1, a: 2}}]}"),
@@ -147,7 +148,7 @@ TEST_CASE("all errors of a file are told at once, up to twenty", "[config]") {
   CHECK(ErrorOf("nmae: a\nseed: x\n") ==
         "run.yaml:1:1: unknown key \"nmae\"; did you mean \"name\"? (expected one of name, seed, "
         "model, stages, "
-        "reward, evaluations, checkpoint)\n"
+        "reward, evaluations, checkpoint, prompt_set_rewards)\n"
         "run.yaml:2:7: seed: \"x\" (expected an integer from 0 to 18446744073709551615)");
   std::string text = "stages:\n";
   for (int i = 0; i < 25; ++i) absl::StrAppend(&text, "- {bad: 1}\n");

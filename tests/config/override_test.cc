@@ -78,7 +78,7 @@ TEST_CASE("a wrong override is told with itself as the place", "[config]") {
         "are 2)");
   CHECK(ErrorOf("stages.0.grpo.steps=1") ==
         "--set stages.0.grpo.steps=1: stages[0]: \"grpo\" beside \"sft\" (expected only one of "
-        "sft, grpo)");
+        "sft, grpo, pretrain)");
   CHECK(ErrorOf("name.first=x") ==
         "--set name.first=x: name: has no key \"first\" (expected name=value)");
   for (const char* bad :

@@ -102,7 +102,7 @@ absl::StatusOr<std::vector<v1::Verdict>> ScoreHere(Context& context, const Flags
                         ? flags.threads
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   // Few wait for a thread, as an item's time begins with its arrival.
-  const int running = function->blocks() ? options.blocking_threads : options.threads;
+  const int running = function->blocks() ? options.blocking_threads : 32 * options.threads;
   Collector collector(context.output, completions.size(), static_cast<size_t>(2 * running));
   Judge judge(options);
   const auto lane = judge.NewLane();
