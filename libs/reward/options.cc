@@ -52,17 +52,6 @@ bool Options::Bool(absl::string_view name, bool fallback) {
   return value->bool_value();
 }
 
-double Options::Number(absl::string_view name, double fallback, double low, double high) {
-  const Value* value = Find(name);
-  if (value == nullptr) return fallback;
-  if (value->kind_case() != Value::kNumberValue ||
-      !(value->number_value() >= low && value->number_value() <= high)) {
-    Fail(name, absl::StrCat("a number from ", low, " to ", high), *value);
-    return fallback;
-  }
-  return value->number_value();
-}
-
 std::string Options::Choice(absl::string_view name, absl::string_view fallback,
                             const std::vector<std::string>& allowed) {
   const Value* value = Find(name, v1::ScorerOption::KIND_CHOICE, fallback);

@@ -25,8 +25,6 @@ class Options {
   // for Check.
   std::string String(absl::string_view name, absl::string_view fallback);
   bool Bool(absl::string_view name, bool fallback);
-  // As String; a number outside [low, high] is an error.
-  double Number(absl::string_view name, double fallback, double low, double high);
   // As String; any value outside `allowed` is an error.
   std::string Choice(absl::string_view name, absl::string_view fallback,
                      const std::vector<std::string>& allowed);
