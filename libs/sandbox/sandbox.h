@@ -43,7 +43,7 @@ enum class Language { kPython, kProgram };
 // it can write.
 struct Task {
   Language language = Language::kProgram;
-  std::string source;             // kPython: run as __main__ by a warm interpreter (3.11, isolated mode)
+  std::string source;  // kPython: run as __main__ by a warm interpreter (3.11, isolated mode)
   std::vector<std::string> argv;  // kProgram: argv[0] is an absolute path or a file of `files`
   std::vector<File> files;
   std::string stdin_data;
@@ -89,10 +89,12 @@ class Session {
 };
 
 struct Options {
-  Level minimum = Level::kFiltered;  // Create fails below it
-  Level maximum = Level::kCgroups;   // no more than this, where less is asked for
-  int slots = 4;                     // programs at once
+  Level minimum = Level::kFiltered;         // Create fails below it
+  Level maximum = Level::kCgroups;          // no more than this, where less is asked for
+  int slots = 4;                            // programs at once
   std::vector<std::string> python_imports;  // loaded once, before any program
+  std::string python = "/usr/bin/python3";  // started with the first Python task
+  std::string work_root;  // where work folders are made below L2; empty: $TMPDIR, then /tmp
 };
 
 // Thread-safe. Calls beyond the slots wait their turn. Errors are of the sandbox itself, never the

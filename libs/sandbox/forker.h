@@ -1,0 +1,62 @@
+#pragma once
+
+// A forker process, and the slots that it prepares ahead.
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/base/file.h"
+#include "libs/base/mutex.h"
+#include "libs/sandbox/runner/wire.h"
+#include "libs/sandbox/sandbox.h"
+
+namespace hone::sandbox {
+
+// A process that is confined and waits for its task, or soon will.
+struct Slot {
+  wire::Spawn request = {};
+  FileDescriptor task, out, err, report;
+  FileDescriptor work;    // the work folder
+  std::string work_path;  // to be removed; empty: it goes with the process
+  pid_t pid = 0;          // once it is ready
+  FileDescriptor process;
+};
+
+// Thread-safe. Destruction kills the process, and with it all of its slots.
+class Forker {
+ public:
+  static absl::StatusOr<std::unique_ptr<Forker>> StartRunner(const wire::Config& config);
+  static absl::StatusOr<std::unique_ptr<Forker>> StartPython(
+      const wire::Config& config, const std::string& python,
+      const std::vector<std::string>& imports);
+  ~Forker();
+
+  // Asks for a slot; UNAVAILABLE when the process is gone. `slot` has `request` and `work`.
+  absl::Status Spawn(Slot& slot);
+  // Waits until `slot` is ready: then it has all of its members.
+  static absl::Status AwaitReady(Slot& slot, TimePoint deadline);
+
+ private:
+  Forker(pid_t pid, FileDescriptor control) : pid_(pid), control_(std::move(control)) {}
+  static absl::StatusOr<std::unique_ptr<Forker>> Exec(const wire::Config& config,
+                                                      absl::string_view program,
+                                                      std::vector<std::string> argv);
+
+  const pid_t pid_;
+  Mutex mu_;
+  FileDescriptor control_ ABSL_GUARDED_BY(mu_);
+};
+
+// Of poll: how long until `deadline`, rounded up; -1 without one.
+int MillisecondsUntil(TimePoint deadline);
+
+// What a failed step is to a caller: INVALID_ARGUMENT where the task is at fault.
+absl::Status StepError(const wire::Ready& failed);
+
+}  // namespace hone::sandbox

@@ -1,0 +1,10 @@
+// The forker of programs.
+
+#include <unistd.h>
+
+#include "libs/sandbox/runner/serve.h"
+
+int main() {
+  hone::sandbox::Serve({});
+  _exit(125);
+}

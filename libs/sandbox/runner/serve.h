@@ -1,0 +1,21 @@
+#pragma once
+
+// A forker: one single-threaded process that forks slots when the host asks, and tells the host
+// when they are gone. It holds nothing that a program must not see.
+
+#include "libs/sandbox/runner/slot.h"
+
+namespace hone::sandbox {
+
+// What an interpreter needs around a fork; each may be null.
+struct ForkHooks {
+  void (*before)() = nullptr;
+  void (*in_parent)() = nullptr;
+  void (*in_child)() = nullptr;
+};
+
+// Serves until the host is gone, then ends the process and with it all slots. Returns only in a
+// slot, with Python source to run.
+Source Serve(const ForkHooks& hooks);
+
+}  // namespace hone::sandbox

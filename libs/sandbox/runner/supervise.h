@@ -1,0 +1,11 @@
+#pragma once
+
+#include "libs/sandbox/runner/slot.h"
+
+namespace hone::sandbox {
+
+// Forks; returns in the child, which becomes the program. The parent stays to reap whatever the
+// program leaves behind, reports how the program itself ended, kills the rest and exits.
+void Supervise();
+
+}  // namespace hone::sandbox

@@ -1,0 +1,114 @@
+// Every way to end, and what comes back.
+
+#include "libs/sandbox/sandbox.h"
+#include "tests/testing/test.h"
+
+namespace hone::sandbox {
+namespace {
+using namespace std::chrono_literals;
+
+TimePoint In(Duration d) {
+  return SystemClock::Get().Now() + d;
+}
+
+std::unique_ptr<Sandbox> Make(Level level = Level::kLimits) {
+  auto sandbox = Sandbox::Create({.minimum = level, .maximum = level, .slots = 2});
+  REQUIRE_OK(sandbox);
+  return *std::move(sandbox);
+}
+
+Result Python(Sandbox& sandbox, std::string source, Limits limits = {}) {
+  Task task;
+  task.language = Language::kPython;
+  task.source = std::move(source);
+  task.limits = limits;
+  auto result = sandbox.Run(task, In(60s));
+  REQUIRE_OK(result);
+  return *std::move(result);
+}
+
+TEST_CASE("sandbox: a Python program's output and exit code come back") {
+  auto sandbox = Make();
+  const Result r =
+      Python(*sandbox, "import sys\nprint('hello')\nprint('no', file=sys.stderr)\nsys.exit(7)");
+  CHECK(r.ending == Ending::kExited);
+  CHECK(r.exit_code == 7);
+  CHECK(r.stdout_data == "hello\n");
+  CHECK(r.stderr_data == "no\n");
+}
+
+TEST_CASE("sandbox: a Python error prints its own lines only") {
+  auto sandbox = Make();
+  const Result r = Python(*sandbox, "def f():\n  return 1 / 0\nf()\n");
+  CHECK(r.exit_code == 1);
+  CHECK(r.stderr_data ==
+        "Traceback (most recent call last):\n  File \"main.py\", line 3, in <module>\n    f()\n"
+        "  File \"main.py\", line 2, in f\n    return 1 / 0\n           ~~^~~\n"
+        "ZeroDivisionError: division by zero\n");
+}
+
+TEST_CASE("sandbox: endless loops, sleepers, hoarders and babblers end as what they are") {
+  auto sandbox = Make();
+  CHECK(Python(*sandbox, "while True: pass", {.cpu_seconds = 0.2}).ending == Ending::kCpuLimit);
+  CHECK(Python(*sandbox, "import time; time.sleep(99)", {.wall_seconds = 0.2}).ending ==
+        Ending::kWallLimit);
+  CHECK(Python(*sandbox, "x = bytearray(1 << 30)").ending == Ending::kMemoryLimit);
+  const Result r = Python(*sandbox, "while True: print('x' * 1000)", {.output_bytes = 5000});
+  CHECK(r.ending == Ending::kOutputLimit);
+  CHECK(r.stdout_data.size() == 5000);
+  const Result s = Python(*sandbox, "import os; os.abort()");
+  CHECK(s.ending == Ending::kSignalled);
+  CHECK(s.signal == 6);
+}
+
+TEST_CASE("sandbox: files go in and come out") {
+  auto sandbox = Make();
+  Task task;
+  task.argv = {"/bin/sh", "-c", "cat in/a.txt; cat; echo done > out.txt; ls in"};
+  task.files = {{"in/a.txt", "first\n"}};
+  task.stdin_data = "second\n";
+  task.outputs = {"out.txt", "missing.txt"};
+  task.limits.processes = 8;
+  const auto r = sandbox->Run(task, In(10s));
+  REQUIRE_OK(r);
+  CHECK(r->stdout_data == "first\nsecond\na.txt\n");
+  REQUIRE(r->outputs.size() == 1);
+  CHECK(r->outputs[0].contents == "done\n");
+}
+
+TEST_CASE("sandbox: a session talks over descriptor 3") {
+  auto sandbox = Make();
+  Task task;
+  task.language = Language::kPython;
+  task.source =
+      "import socket\ns = socket.socket(fileno=3)\nwhile (d := s.recv(100)): "
+      "s.sendall(d.upper())\n";
+  auto session = sandbox->Start(task, In(10s));
+  REQUIRE_OK(session);
+  for (const char* word : {"one", "two"}) {
+    REQUIRE_OK((*session)->Send(word, In(5s)));
+    const auto answer = (*session)->Receive(100, In(5s));
+    REQUIRE_OK(answer);
+    CHECK(*answer == (std::string(word) == "one" ? "ONE" : "TWO"));
+  }
+  CHECK_CODE((*session)->Receive(100, In(50ms)), absl::StatusCode::kDeadlineExceeded);
+  const auto r = (*session)->Wait(In(5s));
+  REQUIRE_OK(r);
+  CHECK(r->ending == Ending::kExited);
+  CHECK(r->exit_code == 0);
+}
+
+TEST_CASE("sandbox: what cannot run is the caller's error") {
+  auto sandbox = Make();
+  Task task;
+  task.argv = {"/nonexistent"};
+  CHECK_CODE(sandbox->Run(task, In(5s)), absl::StatusCode::kInvalidArgument);
+  task.argv = {};
+  CHECK_CODE(sandbox->Run(task, In(5s)), absl::StatusCode::kInvalidArgument);
+  task.argv = {"/bin/true"};
+  task.files = {{"../escape", ""}};
+  CHECK_CODE(sandbox->Run(task, In(5s)), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace hone::sandbox
