@@ -52,16 +52,28 @@ int MillisecondsUntil(TimePoint deadline) {
 }
 
 absl::Status StepError(const wire::Ready& failed) {
-  const char* why = std::strerror(failed.error);
-  switch (failed.step) {
-    case wire::Step::kFiles:
-      return absl::InvalidArgumentError(absl::StrCat("cannot write the files of the task: ", why));
-    case wire::Step::kExec:
-      return absl::InvalidArgumentError(absl::StrCat("cannot run argv[0] of the task: ", why));
-    default:
-      return absl::UnavailableError(
-          absl::StrCat("a slot failed at step ", static_cast<int>(failed.step), ": ", why));
-  }
+  static constexpr const char* kNames[] = {
+      "",
+      "take on another uid and gid",
+      "create a user namespace",
+      "create mount, net, ipc and uts namespaces",
+      "set up a root file system",
+      "show what programs may read in the root file system",
+      "fork into pid and mount namespaces",
+      "set up a work folder",
+      "restrict files by Landlock",
+      "restrict system calls by seccomp",
+      "read a task",
+      "write the files of the task",
+      "set resource limits",
+      "run argv[0] of the task",
+  };
+  const auto step = static_cast<size_t>(failed.step);
+  const std::string what = absl::StrCat("cannot ", step < std::size(kNames) ? kNames[step] : "?",
+                                        ": ", std::strerror(failed.error));
+  if (failed.step == wire::Step::kFiles || failed.step == wire::Step::kExec)
+    return absl::InvalidArgumentError(what);
+  return absl::UnavailableError(what);
 }
 
 absl::StatusOr<std::unique_ptr<Forker>> Forker::StartRunner(const wire::Config& config) {
@@ -141,9 +153,10 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::Exec(const wire::Config& config,
   MutexLock lock(forker->mu_);
   pollfd answer = {forker->control_.get(), POLLIN, 0};
   poll(&answer, 1, MillisecondsUntil(SystemClock::Get().Now() + kStartTime));
-  char ready = 0;
-  if (recv(forker->control_.get(), &ready, 1, MSG_DONTWAIT) != 1)
+  wire::Ready ready = {};
+  if (recv(forker->control_.get(), &ready, sizeof(ready), MSG_DONTWAIT) != sizeof(ready))
     return absl::UnavailableError(absl::StrCat(argv[0], " did not start as a forker of slots"));
+  if (ready.step != wire::Step::kNone) return StepError(ready);
   return forker;
 }
 
@@ -164,8 +177,9 @@ absl::Status Forker::Spawn(Slot& slot) {
   setsockopt(slot.task.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
   const int fds[wire::kSpawnFds] = {task.get(), out.get(), err.get(), report.get(),
                                     slot.work.get()};
+  const int count = slot.work.valid() ? wire::kSpawnFds : wire::kSpawnFds - 1;
   MutexLock lock(mu_);
-  if (!SendMessage(control_.get(), &slot.request, sizeof(slot.request), fds, wire::kSpawnFds))
+  if (!SendMessage(control_.get(), &slot.request, sizeof(slot.request), fds, count))
     return absl::UnavailableError("the forker of slots is gone");
   return absl::OkStatus();
 }
@@ -181,7 +195,7 @@ absl::Status Forker::AwaitReady(Slot& slot, TimePoint deadline) {
   const ssize_t n = ReceiveMessage(slot.task.get(), &ready, sizeof(ready), fds, &count, &slot.pid);
   if (count == 1) slot.work = FileDescriptor(fds[0]);
   if (n != sizeof(ready)) return absl::UnavailableError("the forker of slots could not fork");
-  if (ready.error != 0) return StepError(ready);
+  if (ready.step != wire::Step::kNone) return StepError(ready);
   slot.process = FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, slot.pid, 0)));
   if (!slot.process.valid()) return absl::UnavailableError("a slot died before its task");
   return absl::OkStatus();

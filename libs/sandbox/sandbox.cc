@@ -12,11 +12,13 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/file.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/sandbox/forker.h"
+#include "libs/sandbox/isolation.h"
 #include "libs/sandbox/program.h"
 #include "libs/sandbox/work_folder.h"
 
@@ -58,8 +60,11 @@ class SandboxImpl final : public Sandbox {
   ~SandboxImpl() override;
   absl::Status Initialise();
 
-  Level level() const override { return Level::kLimits; }
-  std::string Describe() const override { return "level 0: resource limits only"; }
+  Level level() const override { return isolation_.level; }
+  std::string Describe() const override {
+    return absl::StrCat(LevelName(isolation_.level), "\n  ",
+                        absl::StrJoin(isolation_.report, "\n  "), "\n");
+  }
   absl::StatusOr<Result> Run(const Task& task, TimePoint deadline) override {
     HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Program> program, Launch(task, false, deadline));
     return program->Wait(deadline);
@@ -79,7 +84,7 @@ class SandboxImpl final : public Sandbox {
   void Remove(const std::string& work_path);
 
   const Options options_;
-  wire::Config config_ = {};
+  Isolation isolation_;
   std::string root_;
   Mutex mu_;
   std::condition_variable released_;
@@ -98,7 +103,10 @@ absl::Status SandboxImpl::Initialise() {
     const int error = errno;
     return ErrnoStatus(error, "cannot create", std::exchange(root_, ""));
   }
-  config_.level = 0;
+  chmod(root_.c_str(), 0711);  // programs of another user reach their folders in it
+  HONE_ASSIGN_OR_RETURN(isolation_, FindIsolation(options_, root_));
+  MutexLock lock(mu_);
+  forkers_[Language::kProgram] = std::move(isolation_.runner);
   return absl::OkStatus();
 }
 
@@ -118,10 +126,10 @@ absl::StatusOr<std::shared_ptr<Forker>> SandboxImpl::ForkerOf(Language language)
   MutexLock lock(mu_);
   std::shared_ptr<Forker>& forker = forkers_[language];
   if (forker == nullptr) {
-    HONE_ASSIGN_OR_RETURN(
-        forker, language == Language::kPython
-                    ? Forker::StartPython(config_, options_.python, options_.python_imports)
-                    : Forker::StartRunner(config_));
+    HONE_ASSIGN_OR_RETURN(forker, language == Language::kPython
+                                      ? Forker::StartPython(isolation_.config, options_.python,
+                                                            options_.python_imports)
+                                      : Forker::StartRunner(isolation_.config));
   }
   return forker;
 }
@@ -130,13 +138,19 @@ absl::StatusOr<Slot> SandboxImpl::Prepare(Language language, const wire::Spawn& 
   HONE_ASSIGN_OR_RETURN(const std::shared_ptr<Forker> forker, ForkerOf(language));
   Slot slot;
   slot.request = request;
-  {
-    MutexLock lock(mu_);
-    slot.work_path = absl::StrCat(root_, "/", serial_++);
+  if (isolation_.level < Level::kNamespaces) {
+    int64_t serial = 0;
+    {
+      MutexLock lock(mu_);
+      serial = serial_++;
+    }
+    slot.work_path = absl::StrCat(root_, "/", serial);
+    if (isolation_.unique_identities)
+      slot.request.uid = isolation_.config.identity + 1 + serial % 1999;
+    if (mkdir(slot.work_path.c_str(), 0700) != 0)
+      return ErrnoStatus(errno, "cannot create", slot.work_path);
+    slot.work = FileDescriptor(open(slot.work_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
-  if (mkdir(slot.work_path.c_str(), 0700) != 0)
-    return ErrnoStatus(errno, "cannot create", slot.work_path);
-  slot.work = FileDescriptor(open(slot.work_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (absl::Status s = forker->Spawn(slot); !s.ok()) {
     Remove(slot.work_path);
     MutexLock lock(mu_);
@@ -148,10 +162,13 @@ absl::StatusOr<Slot> SandboxImpl::Prepare(Language language, const wire::Spawn& 
 
 absl::StatusOr<Slot> SandboxImpl::Take(const Task& task, TimePoint deadline) {
   wire::Spawn request = {};
-  request.supervised = task.limits.processes > 1;
+  request.supervised = task.limits.processes > 1 || isolation_.level >= Level::kNamespaces;
+  request.filter = task.limits.processes > 1            ? wire::FilterKind::kProcesses
+                   : task.language == Language::kPython ? wire::FilterKind::kPython
+                                                        : wire::FilterKind::kProgram;
   request.file_bytes = task.limits.file_bytes;
   const auto fits = [&](const Slot& s) {
-    return s.request.supervised == request.supervised && s.request.file_bytes == request.file_bytes;
+    return s.request.filter == request.filter && s.request.file_bytes == request.file_bytes;
   };
   std::optional<Slot> slot;
   {

@@ -94,6 +94,8 @@ struct Options {
   int slots = 4;                            // programs at once
   std::vector<std::string> python_imports;  // loaded once, before any program
   std::string python = "/usr/bin/python3";  // started with the first Python task
+  // Absolute paths that programs may read and run beside /usr and the libraries.
+  std::vector<std::string> readable;
   std::string work_root;  // where work folders are made below L2; empty: $TMPDIR, then /tmp
 };
 

@@ -11,7 +11,9 @@ TimePoint In(Duration d) {
   return SystemClock::Get().Now() + d;
 }
 
-std::unique_ptr<Sandbox> Make(Level level = Level::kLimits) {
+std::unique_ptr<Sandbox> Make() {
+  const Level level = GENERATE(Level::kLimits, Level::kFiltered, Level::kNamespaces);
+  INFO("level " << static_cast<int>(level));
   auto sandbox = Sandbox::Create({.minimum = level, .maximum = level, .slots = 2});
   REQUIRE_OK(sandbox);
   return *std::move(sandbox);

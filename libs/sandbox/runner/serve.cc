@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "libs/sandbox/runner/namespaces.h"
 #include "libs/sandbox/runner/system.h"
 #include "libs/sandbox/runner/wait.h"
 
@@ -22,6 +23,7 @@ constexpr int kMostSlots = 1024;
 struct Slot {
   pid_t pid;
   int report;
+  bool supervised;
 };
 
 // The slots that live, and what poll waits for: entry 0 is the control socket, entry i + 1 slot i.
@@ -33,8 +35,11 @@ void Call(void (*hook)()) {
   if (hook != nullptr) hook();
 }
 
-[[noreturn]] void End() {
-  for (int i = 0; i < count; ++i) kill(slots[i].pid, SIGKILL);
+[[noreturn]] void End(bool namespaces) {
+  for (int i = 0; i < count; ++i) {
+    // Who supervises cleans up first; who does not dies of what it was told to die of.
+    kill(slots[i].pid, slots[i].supervised && !namespaces ? SIGTERM : SIGKILL);
+  }
   for (int i = 0; i < count; ++i) waitpid(slots[i].pid, nullptr, 0);
   _exit(0);
 }
@@ -67,11 +72,14 @@ Source Serve(const ForkHooks& hooks) {
   void* config = mmap(nullptr, sizeof(wire::Config), PROT_READ, MAP_SHARED, wire::kConfigFd, 0);
   if (config == MAP_FAILED) _exit(125);
   forker.config = static_cast<const wire::Config*>(config);
+  const bool namespaces = forker.config->namespaces != 0;
   syscall(SYS_close_range, wire::kConfigFd, ~0U, 0);
   forker.address_space_bytes = AddressSpaceBytes();
 
-  const char ready = 1;
-  if (!SendMessage(wire::kControlFd, &ready, 1, nullptr, 0)) _exit(125);
+  wire::Ready ready = {};
+  if (namespaces) ready.step = EnterNamespaces(*forker.config);
+  if (ready.step != wire::Step::kNone) ready.error = errno;
+  if (!SendMessage(wire::kControlFd, &ready, sizeof(ready), nullptr, 0)) _exit(125);
   polled[0] = {wire::kControlFd, POLLIN, 0};
   while (true) {
     if (poll(polled, count + 1, -1) < 0 && errno != EINTR) _exit(125);
@@ -80,17 +88,14 @@ Source Serve(const ForkHooks& hooks) {
     if (polled[0].revents == 0) continue;
 
     wire::Spawn spawn = {};
-    int fds[wire::kSpawnFds];
+    int fds[wire::kSpawnFds] = {-1, -1, -1, -1, -1};
     int received = wire::kSpawnFds;
     const ssize_t n = ReceiveMessage(wire::kControlFd, &spawn, sizeof(spawn), fds, &received);
-    if (n != sizeof(spawn) || received != wire::kSpawnFds || count == kMostSlots) End();
+    if (n != sizeof(spawn) || received < wire::kSpawnFds - 1 || count == kMostSlots)
+      End(namespaces);
     Call(hooks.before);
-    const pid_t pid = fork();
-    if (pid == 0) {
-      Call(hooks.in_child);
-      signal(SIGPIPE, SIG_DFL);
-      return RunSlot(forker, spawn, fds);
-    }
+    const pid_t pid = namespaces ? ForkIntoNamespaces() : fork();
+    if (pid == 0) return RunSlot(forker, spawn, fds, hooks.in_child);
     Call(hooks.in_parent);
     constexpr int kReport = 3;  // of the descriptors of a Spawn
     for (int i = 0; i < received; ++i)
@@ -99,7 +104,7 @@ Source Serve(const ForkHooks& hooks) {
       close(fds[kReport]);  // the host sees that nothing came of it
       continue;
     }
-    slots[count] = {pid, fds[kReport]};
+    slots[count] = {pid, fds[kReport], spawn.supervised != 0};
     polled[count + 1] = {static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), POLLIN, 0};
     ++count;
   }

@@ -3,19 +3,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
+#include "libs/sandbox/runner/confine.h"
+#include "libs/sandbox/runner/namespaces.h"
 #include "libs/sandbox/runner/supervise.h"
 #include "libs/sandbox/runner/system.h"
-
-extern char** environ;
 
 namespace hone::sandbox {
 namespace {
@@ -124,28 +123,54 @@ Source RunTask(const Forker& forker) {
     return source;
   }
   fcntl(wire::kTaskFd, F_SETFD, FD_CLOEXEC);
-  execve(argv[0], argv, environ);
+  char folder[512] = "";
+  char home[600];
+  char temporary[600];
+  if (getcwd(folder, sizeof(folder)) == nullptr) Fail(Step::kExec);
+  std::snprintf(home, sizeof(home), "HOME=%s", folder);
+  std::snprintf(temporary, sizeof(temporary), "TMPDIR=%s", folder);
+  char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+  char language[] = "LANG=C.UTF-8";
+  char* environment[] = {path, language, home, temporary, nullptr};
+  execve(argv[0], argv, environment);
   Fail(Step::kExec);
 }
 }  // namespace
 
-Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds) {
+Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds, void (*in_child)()) {
+  const wire::Config& config = *forker.config;
+  const bool run = spawn.filter != wire::FilterKind::kPython;
   const int devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
   const int own[wire::kSlotFds] = {devnull, fds[1], fds[2], devnull, fds[0], fds[3], fds[4]};
   ArrangeDescriptors(own, wire::kSlotFds);
   setsid();
   umask(022);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (config.namespaces != 0) {
+    const int work = MountWorkFolder(spawn.file_bytes, run);
+    if (work < 0) Fail(Step::kWorkFolder);
+    // The lowest free number, or this one: the forker gave no folder.
+    if (work != wire::kWorkFd && (dup2(work, wire::kWorkFd) < 0 || close(work) != 0))
+      Fail(Step::kWorkFolder);
+  } else if (spawn.uid != 0) {
+    if (fchown(wire::kWorkFd, spawn.uid, spawn.uid) != 0 || !TakeIdentity(spawn.uid, false))
+      Fail(Step::kIdentity);
+  }
   if (fchdir(wire::kWorkFd) != 0) Fail(Step::kWorkFolder);
-  if (spawn.supervised != 0) Supervise();
+  if (!DropPrivileges()) Fail(Step::kIdentity);
+  if (spawn.supervised != 0) Supervise(config.namespaces != 0);
   close(wire::kReportFd);
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (in_child != nullptr) in_child();
+  DieWithParent(SIGKILL);
+  signal(SIGPIPE, SIG_DFL);
+  if (config.filtered != 0) {
+    if (!RestrictFiles(config, wire::kWorkFd, run)) Fail(Step::kLandlock);
+    if (!RestrictCalls(config.filters[static_cast<int>(spawn.filter)])) Fail(Step::kSeccomp);
+  }
 
   const wire::Ready ready = {};
-  if (!SendMessage(wire::kTaskFd, &ready, sizeof(ready), nullptr, 0)) _exit(125);
+  const int work = wire::kWorkFd;
+  if (!SendMessage(wire::kTaskFd, &ready, sizeof(ready), &work, config.namespaces != 0 ? 1 : 0))
+    _exit(125);
   return RunTask(forker);
 }
 

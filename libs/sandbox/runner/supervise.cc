@@ -1,6 +1,5 @@
 #include "libs/sandbox/runner/supervise.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -17,35 +16,57 @@
 namespace hone::sandbox {
 namespace {
 
-// The children of this process, orphans of the program among them: being their subreaper, it is
-// where every descendant ends up once those between are dead.
-int KillChildren() {
-  int killed = 0;
-  const int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  char text[8192];
-  ssize_t n = 0;
-  while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
-    text[n] = 0;
-    for (char* at = text; *at != 0;) {
-      const pid_t pid = static_cast<pid_t>(std::strtol(at, &at, 10));
-      if (pid > 1 && kill(pid, SIGKILL) == 0) ++killed;
-      while (*at == ' ') ++at;
+// Kills all descendants: being their subreaper, this process gets each of them as its own child
+// once those between are dead. Makes system calls only, so that a signal handler may call it.
+void KillDescendants() {
+  while (true) {
+    const int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    char text[4096];
+    const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    close(fd);
+    pid_t pid = 0;
+    for (ssize_t i = 0; i < n; ++i) {
+      if (text[i] != ' ') {
+        pid = pid * 10 + (text[i] - '0');
+      } else {
+        if (pid > 1) kill(pid, SIGKILL);
+        pid = 0;
+      }
+    }
+    // All that are dead, waiting for the first: new children of ours may have come.
+    if (waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
   }
-  close(fd);
-  return killed;
+}
+
+void OnTerminate(int) {
+  KillDescendants();
+  _exit(125);
 }
 }  // namespace
 
-void Supervise() {
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+void Supervise(bool first_of_namespace) {
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  if (!first_of_namespace) {
+    // The forker's end, or its request, must not leave descendants behind.
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    signal(SIGTERM, OnTerminate);
+  }
   const pid_t program = fork();
-  if (program == 0) return;
+  if (program == 0) {
+    signal(SIGTERM, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    return;
+  }
   if (program < 0) _exit(125);
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   for (int fd = 0; fd < wire::kSlotFds; ++fd)
     if (fd != wire::kReportFd) close(fd);
+  DieWithParent(first_of_namespace ? SIGKILL : SIGTERM);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+
   int status = 0;
   rusage usage = {};
   while (true) {
@@ -53,15 +74,8 @@ void Supervise() {
     if (pid == program) break;
     if (pid < 0 && errno != EINTR) _exit(125);
   }
-  // Until there is none: those that are killed here leave their own children to this process.
-  while (true) {
-    KillChildren();
-    const pid_t pid = waitpid(-1, nullptr, 0);
-    if (pid < 0 && errno == ECHILD) break;
-  }
-  rusage all = {};
-  getrusage(RUSAGE_CHILDREN, &all);
-  const wire::Report report = ToReport(0, status, all);
+  if (!first_of_namespace) KillDescendants();
+  const wire::Report report = ToReport(0, status, usage);
   WriteAll(wire::kReportFd, &report, sizeof(report));
   _exit(0);
 }

@@ -1,6 +1,7 @@
 #include "libs/sandbox/runner/system.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -107,6 +108,12 @@ void ArrangeDescriptors(const int* fds, int count) {
     }
   }
   syscall(SYS_close_range, static_cast<unsigned>(count), ~0U, 0);
+}
+
+void DieWithParent(int signal) {
+  const pid_t parent = getppid();
+  prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+  if (getppid() != parent) _exit(125);
 }
 
 }  // namespace hone::sandbox

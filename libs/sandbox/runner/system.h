@@ -22,4 +22,7 @@ ssize_t ReceiveMessage(int socket, void* data, size_t size, int* fds, int* count
 // Makes `fds[i]` the descriptor i of this process for all i, and closes all others. -1: none.
 void ArrangeDescriptors(const int* fds, int count);
 
+// This process gets `signal` when its parent ends, or ends now if that has happened.
+void DieWithParent(int signal);
+
 }  // namespace hone::sandbox

@@ -3,11 +3,14 @@
 // What the host process and its forkers say to each other, over sockets on one machine. Plain data:
 // the forkers run without a C++ library.
 //
+//   forker --Ready--> host                once, when it can fork slots
 //   host --Spawn--> forker                one slot is forked, confined, and waits
 //   slot --Ready--> host                  with its pid (SCM_CREDENTIALS) and its work folder
 //   host --Start--> slot                  the task in a memory file; silence (the end) means it
 //   runs slot --Ready--> host                  ... or the step that failed supervisor, forker
 //   --Report--> host   how the program ended; that nothing is left of it
+
+#include <linux/filter.h>
 
 #include <cstdint>
 
@@ -25,24 +28,63 @@ inline constexpr int kReportFd = 5;
 inline constexpr int kWorkFd = 6;
 inline constexpr int kSlotFds = 7;
 
+// What a program may see besides its work folder.
+struct Place {
+  enum Kind : int32_t { kReadable, kDevice };  // a file or folder to read and run; a device
+  Kind kind;
+  char path[252];
+};
+
+// A seccomp program. Where it compares with kOwnPid, the slot writes its own pid.
+struct Filter {
+  int32_t length;
+  sock_filter code[2048];
+};
+inline constexpr uint32_t kOwnPid = 0x7ffffff1;                     // above any pid
+enum class FilterKind : int32_t { kPython, kProgram, kProcesses };  // no exec; no fork; both
+
 // What all slots of a forker have in common. In a memory file at kConfigFd.
 struct Config {
-  int32_t level;
+  int32_t namespaces;    // 1: own user, mount, pid, net, ipc, uts namespaces
+  int32_t filtered;      // 1: Landlock and seccomp
+  int32_t landlock_abi;  // of this kernel
+  uint32_t identity;     // with namespaces: the uid and gid that the forker takes on; 0: it stays
+  char root[256];        // with namespaces: an empty folder, over which the new root is mounted
+  int32_t places;
+  Place place[64];
+  Filter filters[3];
 };
 
 struct Spawn {
   int32_t supervised;  // a process of its own watches over the program's descendants
-  uint32_t uid;        // 0: stays as it is
+  FilterKind filter;
+  uint32_t uid;  // without namespaces: what the slot becomes; 0: it stays
   int64_t file_bytes;
 };
-// With a Spawn: the slot's ends of task, stdout, stderr, report, and the work folder.
+// With a Spawn: the slot's ends of task, stdout, stderr, report, and, without namespaces, the work
+// folder. With namespaces the slot makes its own, and it comes with Ready.
 inline constexpr int kSpawnFds = 5;
 
-enum class Step : int32_t { kNone, kIdentity, kWorkFolder, kTask, kFiles, kLimits, kExec };
+enum class Step : int32_t {
+  kNone,
+  kIdentity,
+  kUserNamespace,
+  kNamespaces,
+  kRoot,
+  kPlaces,
+  kFork,
+  kWorkFolder,
+  kLandlock,
+  kSeccomp,
+  kTask,
+  kFiles,
+  kLimits,
+  kExec,
+};
 
 struct Ready {
   Step step;
-  int32_t error;  // errno of `step`, 0: all is well
+  int32_t error;  // errno of `step`; kNone: all is well
 };
 
 struct Start {
