@@ -90,7 +90,6 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::StartPython(
                                    "-s",
                                    "-S",
                                    "-B",
-                                   "-u",
                                    "-c",
                                    std::string(ZygoteScript()),
                                    absl::StrCat("/proc/self/fd/", wire::kModuleFd)};
@@ -148,6 +147,7 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::Exec(const wire::Config& config,
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return ErrnoStatus(error, "cannot start", argv[0]);
   end.Close();
+  copies.clear();  // so that the end of the process is seen
 
   std::unique_ptr<Forker> forker(new Forker(pid, std::move(control)));
   MutexLock lock(forker->mu_);
