@@ -42,7 +42,6 @@ constexpr const char* kAllowed[] = {
     "fchdir",
     "fchmod",
     "fchown",
-    "fcntl",
     "fdatasync",
     "flock",
     "fstat",
@@ -309,6 +308,11 @@ void AddFiles(const FilterOptions& options, Rules& rules) {
   }
   if (!options.shared_identity)
     for (const char* call : kByPath) rules.Allow(call);
+  // No F_SETOWN: a descriptor's owner gets signals, whoever that is.
+  for (int command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK,
+                      F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETPIPE_SZ,
+                      F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS})
+    rules.Allow("fcntl", IsInt(1, command));
   // Nothing that types into a terminal or talks to a device.
   for (uint64_t request : {FIOCLEX, FIONCLEX, FIONBIO, FIONREAD, TCGETS, TIOCGWINSZ, TIOCGPGRP})
     rules.Allow("ioctl", IsInt(1, request));

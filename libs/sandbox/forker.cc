@@ -175,9 +175,9 @@ absl::Status Forker::Spawn(Slot& slot) {
   HONE_RETURN_IF_ERROR(Pipe(slot.report, report));
   const int on = 1;
   setsockopt(slot.task.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-  const int fds[wire::kSpawnFds] = {task.get(), out.get(), err.get(), report.get(),
-                                    slot.work.get()};
-  const int count = slot.work.valid() ? wire::kSpawnFds : wire::kSpawnFds - 1;
+  const int work = slot.cell->work.get();
+  const int fds[wire::kSpawnFds] = {task.get(), out.get(), err.get(), report.get(), work};
+  const int count = work >= 0 ? wire::kSpawnFds : wire::kSpawnFds - 1;
   MutexLock lock(mu_);
   if (!SendMessage(control_.get(), &slot.request, sizeof(slot.request), fds, count))
     return absl::UnavailableError("the forker of slots is gone");

@@ -13,19 +13,32 @@
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
 #include "libs/base/mutex.h"
+#include "libs/sandbox/cgroup.h"
 #include "libs/sandbox/runner/wire.h"
 #include "libs/sandbox/sandbox.h"
 
 namespace hone::sandbox {
 
+// Threads that a program may have beside its processes, where they are counted.
+inline constexpr int kThreads = 64;
+
+// What a slot uses from outside, one slot after another.
+struct Cell {
+  int index = 0;
+  FileDescriptor work;             // its work folder, below kNamespaces
+  std::unique_ptr<Cgroup> cgroup;  // at kCgroups
+};
+
 // A process that is confined and waits for its task, or soon will.
 struct Slot {
   wire::Spawn request = {};
+  std::unique_ptr<Cell> cell;
   FileDescriptor task, out, err, report;
-  FileDescriptor work;    // the work folder
-  std::string work_path;  // to be removed; empty: it goes with the process
-  pid_t pid = 0;          // once it is ready
+  FileDescriptor work;  // a work folder of its own, at kNamespaces
+  pid_t pid = 0;        // once it is ready
   FileDescriptor process;
+
+  int work_folder() const { return work.valid() ? work.get() : cell->work.get(); }
 };
 
 // Thread-safe. Destruction kills the process, and with it all of its slots.
@@ -37,7 +50,7 @@ class Forker {
       const std::vector<std::string>& imports);
   ~Forker();
 
-  // Asks for a slot; UNAVAILABLE when the process is gone. `slot` has `request` and `work`.
+  // Asks for a slot; UNAVAILABLE when the process is gone. `slot` has `request` and `cell`.
   absl::Status Spawn(Slot& slot);
   // Waits until `slot` is ready: then it has all of its members.
   static absl::Status AwaitReady(Slot& slot, TimePoint deadline);

@@ -1,6 +1,7 @@
 #include "libs/sandbox/isolation.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,18 +70,28 @@ absl::Status MakeFilters(wire::Config& config) {
 }
 
 // Starts a forker, and a slot that does all that slots do.
-absl::StatusOr<std::unique_ptr<Forker>> Try(const wire::Config& config, const std::string& root) {
+absl::StatusOr<std::unique_ptr<Forker>> Try(const wire::Config& config, const std::string& root,
+                                            Slot& slot) {
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<Forker> runner, Forker::StartRunner(config));
-  Slot slot;
+  slot = Slot();
   slot.request = {.supervised = 1,
                   .filter = wire::FilterKind::kProcesses,
                   .uid = config.namespaces == 0 && geteuid() == 0 ? FirstIdentity() : 0,
                   .file_bytes = 1 << 20};
+  slot.cell = std::make_unique<Cell>();
   if (config.namespaces == 0)
-    slot.work = FileDescriptor(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    slot.cell->work = FileDescriptor(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   HONE_RETURN_IF_ERROR(runner->Spawn(slot));
   HONE_RETURN_IF_ERROR(Forker::AwaitReady(slot, SystemClock::Get().Now() + kProbeTime));
   return runner;
+}
+
+// Makes a group and moves the waiting slot there.
+absl::Status TryCgroups(const std::string& set, const Slot& slot, CgroupRoots& roots) {
+  HONE_ASSIGN_OR_RETURN(roots, FindCgroupRoots());
+  HONE_RETURN_IF_ERROR(CreateCgroupSet(roots, set));
+  HONE_ASSIGN_OR_RETURN(slot.cell->cgroup, Cgroup::Create(roots, absl::StrCat(set, "/probe")));
+  return slot.cell->cgroup->Enter(slot.pid, int64_t{64} << 20, kThreads);
 }
 }  // namespace
 
@@ -111,11 +122,12 @@ absl::StatusOr<Isolation> FindIsolation(const Options& options, const std::strin
       std::max(0L, syscall(SYS_landlock_create_ruleset, nullptr, 0, 1 /* version */)));
   const auto say = [&](auto... parts) { found.report.push_back(absl::StrCat(parts...)); };
 
+  Slot slot;
   absl::Status missing;
   if (options.maximum >= Level::kNamespaces) {
     config.namespaces = config.filtered = 1;
     HONE_RETURN_IF_ERROR(MakeFilters(config));
-    absl::StatusOr<std::unique_ptr<Forker>> runner = Try(config, root);
+    absl::StatusOr<std::unique_ptr<Forker>> runner = Try(config, root, slot);
     if (runner.ok()) {
       found.level = Level::kNamespaces;
       found.runner = *std::move(runner);
@@ -131,7 +143,7 @@ absl::StatusOr<Isolation> FindIsolation(const Options& options, const std::strin
     config.namespaces = 0;
     config.filtered = 1;
     HONE_RETURN_IF_ERROR(MakeFilters(config));
-    absl::StatusOr<std::unique_ptr<Forker>> runner = Try(config, root);
+    absl::StatusOr<std::unique_ptr<Forker>> runner = Try(config, root, slot);
     if (runner.ok()) {
       found.level = Level::kFiltered;
       found.runner = *std::move(runner);
@@ -147,8 +159,31 @@ absl::StatusOr<Isolation> FindIsolation(const Options& options, const std::strin
   }
   if (found.runner == nullptr) {
     config.filtered = 0;
-    HONE_ASSIGN_OR_RETURN(found.runner, Try(config, root));
+    HONE_ASSIGN_OR_RETURN(found.runner, Try(config, root, slot));
   }
+  if (found.level == Level::kNamespaces && options.maximum >= Level::kCgroups) {
+    CgroupRoots roots;
+    found.cgroup_set = root.substr(root.rfind('/') + 1);
+    missing = TryCgroups(found.cgroup_set, slot, roots);
+    if (missing.ok()) {
+      found.level = Level::kCgroups;
+      found.cgroups = roots;
+      say("cgroups: memory ", roots.memory_is_v2 ? "v2" : "v1", ", pids ",
+          roots.pids_is_v2 ? "v2" : "v1", roots.unified.empty() ? "" : ", kill and CPU time v2");
+    } else {
+      say("cgroups: no; ", missing.message());
+    }
+  } else {
+    say("cgroups: ", options.maximum < Level::kCgroups ? "not asked for" : "only with namespaces");
+  }
+  // The slot ends, and its control group after it.
+  slot.task.Close();
+  pollfd gone = {slot.process.get(), POLLIN, 0};
+  poll(&gone, 1, 1000);
+  slot = Slot();
+  if (found.level < Level::kCgroups && !found.cgroup_set.empty())
+    if (const auto roots = FindCgroupRoots(); roots.ok()) RemoveCgroupSet(*roots, found.cgroup_set);
+
   found.unique_identities = is_root && found.level < Level::kNamespaces;
   say("identity: ", found.unique_identities             ? "a uid for each slot"
                     : found.level >= Level::kNamespaces ? "nobody, in a user namespace"

@@ -24,6 +24,8 @@
 namespace hone::sandbox {
 namespace {
 
+constexpr Duration kLook = std::chrono::milliseconds(50);  // at least so often, at what it uses
+constexpr int64_t kShared = int64_t{32} << 20;  // of a process's memory, what others have too
 constexpr Duration kDeathTime = std::chrono::seconds(30);  // from SIGKILL until the report of it
 
 TimePoint Now() {
@@ -34,12 +36,6 @@ Duration Seconds(double s) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(s, 1e8)));
 }
 
-double ReadClock(clockid_t clock) {
-  timespec t = {};
-  if (clock_gettime(clock, &t) != 0) return 0;
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
 void Append(std::string& blob, absl::string_view s) {
   const int64_t size = static_cast<int64_t>(s.size());
   blob.append(reinterpret_cast<const char*>(&size), sizeof(size));
@@ -47,7 +43,7 @@ void Append(std::string& blob, absl::string_view s) {
   blob.push_back('\0');
 }
 
-wire::Start StartOf(const Task& task, bool channel) {
+wire::Start StartOf(const Task& task, const Slot& slot, bool channel) {
   const Limits& limits = task.limits;
   wire::Start start = {};
   start.arguments = static_cast<int32_t>(task.argv.size());
@@ -59,7 +55,11 @@ wire::Start StartOf(const Task& task, bool channel) {
   start.stack_bytes = std::min<int64_t>(limits.memory_bytes, int64_t{64} << 20);
   start.file_bytes = limits.file_bytes;
   start.open_files = 256;
+  // Counted for each user: here that is the slot's own, or, with several processes, this process's.
   start.processes = -1;
+  const bool own_user = slot.request.uid != 0 || slot.work.valid();
+  if (own_user || limits.processes > 1)
+    start.processes = limits.processes + kThreads + (own_user ? 0 : TasksOfThisUser());
   if (start.python != 0) {
     start.memory_bytes = limits.memory_bytes;
     start.data_bytes = -1;
@@ -73,7 +73,7 @@ wire::Start StartOf(const Task& task, bool channel) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Program>> Program::Start(Slot slot, const Task& task, bool channel,
-                                                        std::function<void()> released) {
+                                                        std::function<void(Slot, bool)> released) {
   FileDescriptor host, program;
   if (channel) {
     int fds[2];
@@ -90,21 +90,21 @@ absl::StatusOr<std::unique_ptr<Program>> Program::Start(Slot slot, const Task& t
 }
 
 Program::Program(Slot slot, const Task& task, FileDescriptor channel,
-                 std::function<void()> released)
+                 std::function<void(Slot, bool)> released)
     : slot_(std::move(slot)),
       limits_(task.limits),
       outputs_(task.outputs),
       channel_(std::move(channel)),
       released_(std::move(released)),
       start_(Now()) {
-  if (clock_getcpuclockid(slot_.pid, &clock_) != 0) clock_ = CLOCK_PROCESS_CPUTIME_ID;
-  clock_start_ = ReadClock(clock_);
+  if (limits_.processes > 1) tree_ = ParentOf(slot_.pid);
+  cpu_start_ = UsageOf(slot_.pid).cpu_seconds;
 }
 
 Program::~Program() {
   if (!gone_) Kill(Ending::kCancelled);
   Finish().IgnoreError();
-  released_();
+  released_(std::move(slot_), gone_);
 }
 
 absl::Status Program::GiveTask(const Task& task, const FileDescriptor& channel) {
@@ -115,7 +115,7 @@ absl::Status Program::GiveTask(const Task& task, const FileDescriptor& channel) 
     Append(blob, f.contents);
   }
   Append(blob, task.source);
-  wire::Start start = StartOf(task, channel.valid());
+  wire::Start start = StartOf(task, slot_, channel.valid());
   start.size = static_cast<int64_t>(blob.size());
   HONE_ASSIGN_OR_RETURN(const FileDescriptor strings, MemoryFile("task", blob));
   HONE_ASSIGN_OR_RETURN(const FileDescriptor input, MemoryFile("stdin", task.stdin_data));
@@ -160,44 +160,62 @@ void Program::ReadReport() {
   }
   if (!ended_.has_value()) ended_ = report;
   if (report.gone == 0) return;
+  gone_report_ = report;
   gone_ = true;
   if (slot_.request.supervised != 0 && ended_->gone != 0 && failed_.ok())
     failed_ = absl::UnavailableError("the supervisor of a program died");
 }
 
-double Program::CpuSeconds() const {
-  return ended_.has_value() ? static_cast<double>(ended_->cpu_ns) * 1e-9 - clock_start_
-                            : ReadClock(clock_) - clock_start_;
+Usage Program::Measure() const {
+  Usage usage = tree_ != 0 ? UsageOfTree(tree_) : UsageOf(slot_.pid);
+  usage.cpu_seconds -= cpu_start_;
+  if (tree_ != 0 && slot_.cell->cgroup != nullptr)
+    if (const double counted = slot_.cell->cgroup->CpuSeconds(); counted >= 0)
+      usage.cpu_seconds = counted;
+  return usage;
 }
 
-// Returns when to look again.
-TimePoint Program::EnforceLimits(TimePoint now) {
-  if (killed_.has_value()) return kNoDeadline;
-  const TimePoint wall = start_ + Seconds(limits_.wall_seconds);
-  if (now >= wall) {
-    Kill(Ending::kWallLimit);
-    return kNoDeadline;
+double Program::CpuSeconds() const {
+  // What it left to the supervisor or to the kernel was waited for later.
+  const int64_t ns = std::max(ended_->cpu_ns, gone_report_.cpu_ns);
+  return std::max(0.0, static_cast<double>(ns) * 1e-9 - cpu_start_);
+}
+
+void Program::EnforceLimits(TimePoint now) {
+  if (killed_.has_value() || gone_) {
+    look_ = kNoDeadline;
+    return;
   }
-  const double left = limits_.cpu_seconds - CpuSeconds();
-  if (left <= 0) {
-    Kill(Ending::kCpuLimit);
-    return kNoDeadline;
+  if (now < look_) return;
+  const TimePoint wall = start_ + Seconds(limits_.wall_seconds);
+  if (now >= wall) return Kill(Ending::kWallLimit);
+  const bool first = look_ == TimePoint();
+  double left = limits_.cpu_seconds;
+  if (!first) {
+    const Usage usage = Measure();
+    left -= usage.cpu_seconds;
+    if (left <= 0) return Kill(Ending::kCpuLimit);
+    // The kernel refuses most of what is too much; not memory that is shared, nor many processes.
+    if (usage.resident_bytes > limits_.memory_bytes + kShared * std::max(1, usage.processes))
+      return Kill(Ending::kMemoryLimit);
+    if (slot_.cell->work.valid() && !HoldsAtMost(slot_.cell->work.get(), limits_.file_bytes))
+      return Kill(Ending::kOutputLimit);
   }
   // It cannot use more CPU time than passes on all processors.
   static const double processors = std::max(1U, std::thread::hardware_concurrency());
-  const TimePoint look =
-      now + std::max<Duration>(Seconds(left / processors), std::chrono::milliseconds(1));
-  return std::min(wall, look);
+  const Duration next =
+      std::clamp<Duration>(Seconds(left / processors), std::chrono::milliseconds(1), kLook);
+  look_ = std::min(wall, now + next);
 }
 
 short Program::Step(TimePoint until, short channel_events) {
-  const TimePoint look = EnforceLimits(Now());
+  EnforceLimits(Now());
   pollfd polled[] = {{slot_.report.get(), POLLIN, 0},
                      {slot_.task.get(), POLLIN, 0},
                      {slot_.out.get(), POLLIN, 0},
                      {slot_.err.get(), POLLIN, 0},
                      {channel_events == 0 ? -1 : channel_.get(), channel_events, 0}};
-  if (poll(polled, std::size(polled), MillisecondsUntil(std::min(until, look))) <= 0) return 0;
+  if (poll(polled, std::size(polled), MillisecondsUntil(std::min(until, look_))) <= 0) return 0;
   if (polled[1].revents != 0) ReadTaskSocket();
   if (polled[2].revents != 0) Drain(slot_.out, result_.stdout_data);
   if (polled[3].revents != 0) Drain(slot_.err, result_.stderr_data);
@@ -207,6 +225,8 @@ short Program::Step(TimePoint until, short channel_events) {
 
 void Program::Kill(Ending why) {
   if (!killed_.has_value()) killed_ = why;
+  look_ = kNoDeadline;
+  if (slot_.cell->cgroup != nullptr) slot_.cell->cgroup->Kill();
   syscall(SYS_pidfd_send_signal, slot_.process.get(), SIGKILL, nullptr, 0);
 }
 
@@ -259,6 +279,8 @@ Ending Program::HowItEnded() const {
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   if (killed_.has_value() && *killed_ != Ending::kCancelled) return *killed_;
   if (signal == SIGXCPU || CpuSeconds() >= limits_.cpu_seconds) return Ending::kCpuLimit;
+  if (status != 0 && slot_.cell->cgroup != nullptr && slot_.cell->cgroup->RanOutOfMemory())
+    return Ending::kMemoryLimit;
   // Where memory is refused and not taken back by a kill, the program says so itself, if it wants
   // to.
   if (status != 0 && (absl::StrContains(result_.stderr_data, "MemoryError") ||
@@ -273,7 +295,7 @@ absl::StatusOr<Result> Program::Wait(TimePoint deadline) {
   while (!gone_ && Now() < deadline) Step(deadline, 0);
   if (!gone_) Kill(Ending::kCancelled);
   HONE_RETURN_IF_ERROR(Finish());
-  result_.cpu_seconds = std::max(0.0, CpuSeconds());
+  result_.cpu_seconds = CpuSeconds();
   result_.wall_seconds = std::chrono::duration<double>(Now() - start_).count();
   result_.peak_memory_bytes = ended_->peak_bytes;
   result_.ending = HowItEnded();
@@ -281,7 +303,7 @@ absl::StatusOr<Result> Program::Wait(TimePoint deadline) {
   if (result_.ending == Ending::kSignalled) result_.signal = WTERMSIG(ended_->status);
   int64_t room = limits_.file_bytes;
   for (const std::string& path : outputs_) {
-    auto contents = ReadBeneath(slot_.work.get(), path, room);
+    auto contents = ReadBeneath(slot_.work_folder(), path, room);
     if (absl::IsNotFound(contents.status()) || absl::IsResourceExhausted(contents.status()))
       continue;
     HONE_RETURN_IF_ERROR(contents.status());

@@ -101,7 +101,7 @@ struct Options {
 
 // Thread-safe. Calls beyond the slots wait their turn. Errors are of the sandbox itself, never the
 // program's doing: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED (no slot in time),
-// INVALID_ARGUMENT.
+// INVALID_ARGUMENT. Sessions must end before their sandbox.
 class Sandbox {
  public:
   // FAILED_PRECONDITION, with what is missing, when `options.minimum` cannot be had.

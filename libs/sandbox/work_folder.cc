@@ -65,6 +65,35 @@ absl::StatusOr<std::string> ReadBeneath(int folder, const std::string& path, int
   return contents;
 }
 
+bool HoldsAtMost(int folder, int64_t bytes) {
+  int64_t used = 0;
+  int64_t files = 0;
+  std::vector<FileDescriptor> folders;  // not looked into yet
+  folders.emplace_back(fcntl(folder, F_DUPFD_CLOEXEC, 0));
+  while (!folders.empty()) {
+    const FileDescriptor at = std::move(folders.back());
+    folders.pop_back();
+    DIR* stream = fdopendir(openat(at.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (stream == nullptr) continue;
+    while (const dirent* e = readdir(stream)) {
+      if (std::strcmp(e->d_name, ".") == 0 || std::strcmp(e->d_name, "..") == 0) continue;
+      struct stat found = {};
+      if (fstatat(at.get(), e->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      used += found.st_blocks * 512;
+      ++files;
+      if (used > bytes || files > bytes / 4096 + 64 || folders.size() > 256) {
+        closedir(stream);
+        return false;
+      }
+      if (S_ISDIR(found.st_mode))
+        folders.emplace_back(
+            openat(at.get(), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    }
+    closedir(stream);
+  }
+  return true;
+}
+
 absl::Status Empty(int folder) {
   // A folder that is not empty gives its folders to the top, so that no depth is too deep.
   for (int64_t moved = 0;;) {

@@ -5,6 +5,6 @@
 #include "libs/sandbox/runner/serve.h"
 
 int main() {
-  hone::sandbox::Serve({});
+  hone::sandbox::Serve();
   _exit(125);
 }

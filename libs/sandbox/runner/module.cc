@@ -1,15 +1,14 @@
 // The forker of Python programs: loaded by zygote.py into the interpreter that it forks.
-
-#include <dlfcn.h>
+//
+// The interpreter is not told of the fork. It has one thread, so that there are no locks to put
+// right; and what modules do after a fork (threading, random) writes to a hundred pages of memory,
+// which is a third of the time of a small program. The price: `random` starts from the same state
+// in every program, which is what a verdict that can be repeated wants anyway.
 
 #include "libs/sandbox/runner/serve.h"
 
 extern "C" __attribute__((visibility("default"))) const char* hone_sandbox_serve(int64_t* size) {
-  const auto hook = [](const char* name) {
-    return reinterpret_cast<void (*)()>(dlsym(RTLD_DEFAULT, name));
-  };
-  const hone::sandbox::Source source = hone::sandbox::Serve(
-      {hook("PyOS_BeforeFork"), hook("PyOS_AfterFork_Parent"), hook("PyOS_AfterFork_Child")});
+  const hone::sandbox::Source source = hone::sandbox::Serve();
   *size = source.size;
   return source.data;
 }

@@ -22,8 +22,8 @@ using wire::Step;
 
 constexpr unsigned kNobody = 65534;  // what programs see as their user and group
 
-bool WriteText(const char* path, const char* text) {
-  const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+bool WriteText(int folder, const char* path, const char* text) {
+  const int fd = openat(folder, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return false;
   const bool ok = WriteAll(fd, text, std::strlen(text));
   const int error = errno;
@@ -32,13 +32,13 @@ bool WriteText(const char* path, const char* text) {
   return ok;
 }
 
-bool MapIdentity(unsigned uid, unsigned gid) {
+// Of the user namespace that this process has just entered; `uid` and `gid` are what it is outside.
+bool MapIdentity(int proc, unsigned uid, unsigned gid) {
   char user[64];
   char group[64];
   std::snprintf(user, sizeof(user), "%u %u 1", kNobody, uid);
   std::snprintf(group, sizeof(group), "%u %u 1", kNobody, gid);
-  return WriteText("/proc/self/setgroups", "deny") && WriteText("/proc/self/uid_map", user) &&
-         WriteText("/proc/self/gid_map", group);
+  return WriteText(proc, "self/uid_map", user) && WriteText(proc, "self/gid_map", group);
 }
 
 // `path` and its parents beneath the current folder.
@@ -71,7 +71,7 @@ bool Show(const wire::Place& place) {
     target[n] = 0;
     return symlink(target, to) == 0 || errno == EEXIST;
   }
-  if (S_ISDIR(found.st_mode) ? !MakeFolders(to) : !WriteText(to, "")) return false;
+  if (S_ISDIR(found.st_mode) ? !MakeFolders(to) : !WriteText(AT_FDCWD, to, "")) return false;
   if (mount(place.path, to, nullptr, MS_BIND | MS_REC, nullptr) != 0) return false;
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_NOSUID;
@@ -82,11 +82,13 @@ bool Show(const wire::Place& place) {
 }
 }  // namespace
 
-Step EnterNamespaces(const wire::Config& config) {
+Step EnterNamespaces(const wire::Config& config, int proc) {
   if (config.identity != 0 && !TakeIdentity(config.identity, true)) return Step::kIdentity;
   const unsigned uid = getuid();
   const unsigned gid = getgid();
-  if (unshare(CLONE_NEWUSER) != 0 || !MapIdentity(uid, gid)) return Step::kUserNamespace;
+  if (unshare(CLONE_NEWUSER) != 0 || !WriteText(proc, "self/setgroups", "deny") ||
+      !MapIdentity(proc, uid, gid))
+    return Step::kUserNamespace;
   if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
     return Step::kNamespaces;
   sethostname("hone", 4);
@@ -98,8 +100,8 @@ Step EnterNamespaces(const wire::Config& config) {
   for (int i = 0; i < config.places; ++i)
     if (!Show(config.place[i])) return Step::kPlaces;
   if (!MakeFolders("work") || !MakeFolders("etc") ||
-      !WriteText("etc/passwd", "nobody:x:65534:65534:nobody:/work:/bin/false\n") ||
-      !WriteText("etc/group", "nogroup:x:65534:\n"))
+      !WriteText(AT_FDCWD, "etc/passwd", "nobody:x:65534:65534:nobody:/work:/bin/false\n") ||
+      !WriteText(AT_FDCWD, "etc/group", "nogroup:x:65534:\n"))
     return Step::kRoot;
   // The old root ends up over the new one, and is then taken away.
   if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
@@ -111,9 +113,12 @@ Step EnterNamespaces(const wire::Config& config) {
   return Step::kNone;
 }
 
-int ForkIntoNamespaces() {
-  constexpr unsigned long kFlags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD;
-  return static_cast<int>(syscall(SYS_clone, kFlags, nullptr, nullptr, nullptr, nullptr));
+int ForkIntoNamespaces(int proc) {
+  constexpr unsigned long kFlags =
+      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD;
+  const int pid = static_cast<int>(syscall(SYS_clone, kFlags, nullptr, nullptr, nullptr, nullptr));
+  if (pid == 0 && !MapIdentity(proc, kNobody, kNobody)) _exit(125);
+  return pid;
 }
 
 int MountWorkFolder(int64_t bytes, bool run) {

@@ -31,10 +31,6 @@ int count = 0;
 Slot slots[kMostSlots];
 pollfd polled[kMostSlots + 1];
 
-void Call(void (*hook)()) {
-  if (hook != nullptr) hook();
-}
-
 [[noreturn]] void End(bool namespaces) {
   for (int i = 0; i < count; ++i) {
     // Who supervises cleans up first; who does not dies of what it was told to die of.
@@ -66,7 +62,7 @@ int64_t AddressSpaceBytes() {
 }
 }  // namespace
 
-Source Serve(const ForkHooks& hooks) {
+Source Serve() {
   signal(SIGPIPE, SIG_IGN);
   Forker forker;
   void* config = mmap(nullptr, sizeof(wire::Config), PROT_READ, MAP_SHARED, wire::kConfigFd, 0);
@@ -77,7 +73,8 @@ Source Serve(const ForkHooks& hooks) {
   forker.address_space_bytes = AddressSpaceBytes();
 
   wire::Ready ready = {};
-  if (namespaces) ready.step = EnterNamespaces(*forker.config);
+  const int proc = namespaces ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (namespaces) ready.step = EnterNamespaces(*forker.config, proc);
   if (ready.step != wire::Step::kNone) ready.error = errno;
   if (!SendMessage(wire::kControlFd, &ready, sizeof(ready), nullptr, 0)) _exit(125);
   polled[0] = {wire::kControlFd, POLLIN, 0};
@@ -93,10 +90,8 @@ Source Serve(const ForkHooks& hooks) {
     const ssize_t n = ReceiveMessage(wire::kControlFd, &spawn, sizeof(spawn), fds, &received);
     if (n != sizeof(spawn) || received < wire::kSpawnFds - 1 || count == kMostSlots)
       End(namespaces);
-    Call(hooks.before);
-    const pid_t pid = namespaces ? ForkIntoNamespaces() : fork();
-    if (pid == 0) return RunSlot(forker, spawn, fds, hooks.in_child);
-    Call(hooks.in_parent);
+    const pid_t pid = namespaces ? ForkIntoNamespaces(proc) : fork();
+    if (pid == 0) return RunSlot(forker, spawn, fds);
     constexpr int kReport = 3;  // of the descriptors of a Spawn
     for (int i = 0; i < received; ++i)
       if (i != kReport) close(fds[i]);

@@ -7,15 +7,8 @@
 
 namespace hone::sandbox {
 
-// What an interpreter needs around a fork; each may be null.
-struct ForkHooks {
-  void (*before)() = nullptr;
-  void (*in_parent)() = nullptr;
-  void (*in_child)() = nullptr;
-};
-
 // Serves until the host is gone, then ends the process and with it all slots. Returns only in a
 // slot, with Python source to run.
-Source Serve(const ForkHooks& hooks);
+Source Serve();
 
 }  // namespace hone::sandbox

@@ -137,7 +137,7 @@ Source RunTask(const Forker& forker) {
 }
 }  // namespace
 
-Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds, void (*in_child)()) {
+Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds) {
   const wire::Config& config = *forker.config;
   const bool run = spawn.filter != wire::FilterKind::kPython;
   const int devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -159,7 +159,6 @@ Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds, v
   if (!DropPrivileges()) Fail(Step::kIdentity);
   if (spawn.supervised != 0) Supervise(config.namespaces != 0);
   close(wire::kReportFd);
-  if (in_child != nullptr) in_child();
   DieWithParent(SIGKILL);
   signal(SIGPIPE, SIG_DFL);
   if (config.filtered != 0) {

@@ -21,8 +21,7 @@ struct Forker {
 };
 
 // Becomes the slot: confines this process, tells the host, waits for a task, and runs it. Returns
-// only with Python source to run. `fds` are the kSpawnFds of the request; `in_child` is called in
-// the process that becomes the program, before it is confined.
-Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds, void (*in_child)());
+// only with Python source to run. `fds` are the kSpawnFds of the request.
+Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds);
 
 }  // namespace hone::sandbox

@@ -56,6 +56,7 @@ struct Config {
 };
 
 struct Spawn {
+  int32_t python;
   int32_t supervised;  // a process of its own watches over the program's descendants
   FilterKind filter;
   uint32_t uid;  // without namespaces: what the slot becomes; 0: it stays

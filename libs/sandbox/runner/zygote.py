@@ -1,6 +1,6 @@
 # The interpreter that every Python program is forked from. Arguments: the module, then what to
 # import beforehand. Everything here is visible to programs, and holds nothing of theirs.
-import atexit, builtins, ctypes, gc, importlib, linecache, os, sys, threading, traceback
+import atexit, builtins, ctypes, gc, importlib, linecache, os, random, sys, threading, traceback
 
 
 def run(source):
@@ -74,6 +74,7 @@ def start():
     sys.stdout.flush()
     os.dup2(errors, 2)
     linecache.clearcache()
+    random.seed(0)  # the same in every program, as is the order of sets
     gc.collect()
     gc.freeze()
     return ctypes.string_at(serve(ctypes.byref(size)), size.value)
