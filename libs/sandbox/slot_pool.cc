@@ -63,14 +63,21 @@ absl::Status SlotPool::MakeRoot() {
   std::string parent = options_.work_root;
   if (parent.empty()) parent = temporary != nullptr ? temporary : "/tmp";
   Sweep(parent);
-  std::string root = absl::StrCat(parent, "/", kPrefix, getpid(), "-XXXXXX");
-  if (mkdtemp(root.data()) == nullptr) return ErrnoStatus(errno, "cannot create", root);
-  root_ = root;
-  lock_ = OpenFolder(root_);
-  if (!lock_.valid() || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
-    return ErrnoStatus(errno, "cannot lock", root_);
-  chmod(root_.c_str(), 0711);  // programs of another user reach their folders in it
-  return absl::OkStatus();
+  // Until its lock is held, another process may take the folder for one that was left, and remove
+  // it.
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    std::string root = absl::StrCat(parent, "/", kPrefix, getpid(), "-XXXXXX");
+    if (mkdtemp(root.data()) == nullptr) return ErrnoStatus(errno, "cannot create", root);
+    FileDescriptor folder = OpenFolder(root);
+    if (!folder.valid() || flock(folder.get(), LOCK_EX | LOCK_NB) != 0 ||
+        access(root.c_str(), F_OK) != 0)
+      continue;
+    root_ = root;
+    lock_ = std::move(folder);
+    chmod(root_.c_str(), 0711);  // programs of another user reach their folders in it
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat("cannot keep a folder in ", parent));
 }
 
 SlotPool::~SlotPool() {

@@ -9,9 +9,14 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +39,9 @@ namespace hone::sandbox {
 namespace {
 using namespace std::chrono_literals;
 
+// What attempts write to.
+constexpr const char* kTargets[] = {"/tmp/hone-escape", "/dev/shm/hone-escape",
+                                    "/var/tmp/hone-escape", "/run/hone-escape"};
 constexpr char kSecret[] = "the secret of the machine";
 
 [[noreturn]] void Fail(const std::string& what) {
@@ -124,6 +132,13 @@ struct Outside {
     kill(sibling, SIGKILL);
     waitpid(sibling, nullptr, 0);
     std::filesystem::remove_all(secret_folder);
+    // Without isolation attempts succeed.
+    for (const char* path : kTargets) unlink(path);
+    constexpr key_t kKey = 0x486f6e65;
+    shmctl(shmget(kKey, 0, 0), IPC_RMID, nullptr);
+    msgctl(msgget(kKey, 0), IPC_RMID, nullptr);
+    semctl(semget(kKey, 0, 0), 0, IPC_RMID);
+    syscall(SYS_mq_unlink, "hone");
   }
   // Empty: all is as before.
   std::string Changes() const {
@@ -145,9 +160,7 @@ struct Outside {
                                    sched_getscheduler(0), "\n");
     for (const char* table : {"shm", "msg", "sem"})
       all += ReadFile(absl::StrCat("/proc/sysvipc/", table), 1 << 16).value_or("");
-    for (const char* path :
-         {"/tmp/hone-escape", "/dev/shm/hone-escape", "/var/tmp/hone-escape", "/run/hone-escape"})
-      absl::StrAppend(&all, path, ": ", access(path, F_OK), "\n");
+    for (const char* path : kTargets) absl::StrAppend(&all, path, ": ", access(path, F_OK), "\n");
     return all;
   }
   std::string before_;
