@@ -1,7 +1,8 @@
 #pragma once
 
-// Attention's arithmetic for bf16 on AVX512-BF16: queries, keys and values as they are, probabilities and
-// the gradients of scores rounded to bf16; sums in f32. Members as Floats has them.
+// Attention's arithmetic for bf16 on AVX512-BF16: queries, keys and values as they are,
+// probabilities and the gradients of scores rounded to bf16; sums in f32. Members as Floats has
+// them.
 
 #include "kernels/cpu/attention_tile.h"
 #include "kernels/cpu/cpu.h"
