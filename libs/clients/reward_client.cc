@@ -186,7 +186,8 @@ absl::Status RewardClient::Connect(Stream& s) {
     first = false;
     if (!stream->Write(request)) break;
   }
-  context.TryCancel();
+  // The reader ends with the call. A call that the service ended must not be cancelled: its status
+  // would be lost. Who stops a stream cancels its context.
   reader.join();
   {
     MutexLock lock(s.mu);

@@ -89,7 +89,7 @@ const Rule kRules[] = {
     {{"stages.1.name=../x"},
      "stages[1].name",
      "\"../x\" (expected an id: 1 to 63 of a-z 0-9 _ . -, beginning with a letter or digit)"},
-    {{"stages.2.name=third"}, "stages[2]", "no kind (expected one of sft, grpo)"},
+    {{"stages.2.name=third"}, "stages[2]", "no kind (expected one of pretrain, sft, grpo)"},
     {{"stages=[]"}, "stages", "empty (expected at least one stage)"},
     {{"reward.scorers=[]"},
      "reward.scorers",

@@ -43,7 +43,8 @@ TEST_CASE("a scorer without its resource is known and says what it lacks", "[sco
   const auto scorers = Make({});
   CHECK(scorers->Describe().empty());
   std::vector<std::string> lacking, all;
-  for (const auto& s : scorers->registry().Describe().scorers()) {
+  const auto described = scorers->registry().Describe();
+  for (const auto& s : described.scorers()) {
     all.push_back(s.name());
     if (!s.unavailable().empty()) lacking.push_back(s.name());
   }
