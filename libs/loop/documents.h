@@ -34,8 +34,8 @@ absl::StatusOr<std::vector<int32_t>> EncodeDocument(absl::string_view text,
                                                     const std::optional<FimTokens>& fim,
                                                     RandomStream& random);
 
-// Windows of at most `context` >= 2 tokens in which every token but the document's first is predicted
-// once: a window begins with the last token of the one before.
+// Windows of at most `context` >= 2 tokens in which every token but the document's first is
+// predicted once: a window begins with the last token of the one before.
 std::vector<Demonstration> Windows(const std::vector<int32_t>& document, int64_t context);
 
 }  // namespace hone

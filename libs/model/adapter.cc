@@ -115,27 +115,27 @@ absl::Status SaveAdapters(FolderWriter& folder, const std::string& subfolder,
                           const Weights& weights) {
   const auto at = [&](const char* name) { return absl::StrCat(subfolder, "/", name); };
   const LoraConfig& lora = layout.lora();
-  const json config = {{"peft_type", "LORA"},
-                       {"task_type", "CAUSAL_LM"},
-                       {"base_model_name_or_path", base},
-                       {"r", lora.rank},
-                       {"lora_alpha", lora.alpha},
-                       {"lora_dropout", 0.0},
-                       {"target_modules", lora.targets.size() == 1 &&
-                                                  lora.targets[0] == LoraConfig::kAllLinear
-                                              ? json(LoraConfig::kAllLinear)
-                                              : json(lora.targets)},
-                       {"bias", "none"},
-                       {"fan_in_fan_out", false},
-                       {"inference_mode", true}};
+  const json config = {
+      {"peft_type", "LORA"},
+      {"task_type", "CAUSAL_LM"},
+      {"base_model_name_or_path", base},
+      {"r", lora.rank},
+      {"lora_alpha", lora.alpha},
+      {"lora_dropout", 0.0},
+      {"target_modules", lora.targets.size() == 1 && lora.targets[0] == LoraConfig::kAllLinear
+                             ? json(LoraConfig::kAllLinear)
+                             : json(lora.targets)},
+      {"bias", "none"},
+      {"fan_in_fan_out", false},
+      {"inference_mode", true}};
   HONE_RETURN_IF_ERROR(folder.AddFile(at(kConfigFile), absl::StrCat(config.dump(2), "\n")));
   std::vector<TensorSpec> specs;
   for (const Parameter& p : layout.trained())
     specs.push_back({.name = absl::StrCat(kPrefix, p.name),
                      .dtype = StoredDType::kF32,
                      .shape = {p.rows, p.cols}});
-  HONE_ASSIGN_OR_RETURN(auto writer, SafetensorsWriter::Create(folder, at(kWeightsFile), specs,
-                                                               {{"format", "pt"}}));
+  HONE_ASSIGN_OR_RETURN(
+      auto writer, SafetensorsWriter::Create(folder, at(kWeightsFile), specs, {{"format", "pt"}}));
   for (const Parameter& p : layout.trained())
     HONE_RETURN_IF_ERROR(writer.Write(absl::StrCat(kPrefix, p.name), weights.adapters.View(p).data,
                                       static_cast<size_t>(p.size()) * sizeof(float)));

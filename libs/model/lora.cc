@@ -20,12 +20,12 @@ namespace {
 
 // scale * x, in the arena.
 const float* Scaled(const Device& on, Arena& arena, const Matrix& x, double scale) {
-  float* out = arena.NewArray<float>(x.rows * x.cols);
-  on.Run(on.table().axpby, AxpbyArgs{.x = x.f32(),
-                                     .y = out,
-                                     .n = x.rows * x.cols,
-                                     .a = static_cast<float>(scale),
-                                     .b = 0});
+  const int64_t n = x.rows * x.cols;
+  float* out = arena.NewArray<float>(n);
+  std::memcpy(out, x.data, static_cast<size_t>(n) * sizeof(float));
+  // The kernel reads y even where b is 0, so it must not be what the arena happens to hold.
+  on.Run(on.table().axpby,
+         AxpbyArgs{.x = out, .y = out, .n = n, .a = 0, .b = static_cast<float>(scale)});
   return out;
 }
 

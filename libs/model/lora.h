@@ -23,8 +23,8 @@ namespace hone {
 // rank or alpha that is not positive.
 absl::Status CheckLora(const LoraConfig& lora, const ModelConfig& config);
 
-// A uniform in +-1/sqrt(columns) (Kaiming with a = sqrt 5, as PEFT), B zero: W' = W. Each tensor has
-// its own random stream keyed by (seed, name).
+// A uniform in +-1/sqrt(columns) (Kaiming with a = sqrt 5, as PEFT), B zero: W' = W. Each tensor
+// has its own random stream keyed by (seed, name).
 void InitializeAdapters(const ParameterLayout& layout, uint64_t seed, Weights& weights);
 
 // Makes W' anew after W, A or B changed. Nothing to do for a layout without adapters.

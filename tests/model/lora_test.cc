@@ -95,7 +95,8 @@ std::vector<float> Gradients(const Transformer& model, const Weights& weights, c
   return out;
 }
 
-TEST_CASE("with adapters a model computes what the merged model computes, and W + s B A", "[model]") {
+TEST_CASE("with adapters a model computes what the merged model computes, and W + s B A",
+          "[model]") {
   for (const char* name : {"dsv3", "dsv2_lite", "qwen3_moe", "llama_gqa_linear"}) {
     INFO(name);
     Adapted a(name);
@@ -207,8 +208,10 @@ TEST_CASE("an adapter_config.json that asks for more is refused by name", "[mode
     std::fclose(f);
     return ReadAdapterConfig(dir.path());
   };
-  const std::string good = R"("r": 8, "lora_alpha": 16, "target_modules": ["q_proj", "mlp.up_proj"])";
-  const auto lora = read(good + R"(, "use_dora": false, "rank_pattern": {}, "modules_to_save": null)");
+  const std::string good =
+      R"("r": 8, "lora_alpha": 16, "target_modules": ["q_proj", "mlp.up_proj"])";
+  const auto lora =
+      read(good + R"(, "use_dora": false, "rank_pattern": {}, "modules_to_save": null)");
   REQUIRE_OK(lora);
   CHECK(lora->targets == std::vector<std::string>{"q_proj", "up_proj"});
   CHECK(read(good + R"(, "use_rslora": true)")->scale() == Approx(16 / std::sqrt(8.0)));
