@@ -75,10 +75,13 @@ void CheckParity(const World& world) {
   }
 }
 
+const LoraConfig kLora{.rank = 4, .alpha = 8, .targets = {LoraConfig::kAllLinear}};
+
 TEST_CASE("f32: rollout, Score and learner agree bit for bit", "[engine]") {
   for (const char* name : kGoldens) {
     INFO(name);
     CheckParity(World(name, DType::kF32));
+    CheckParity(World(name, DType::kF32, kLora));
   }
 }
 
@@ -90,6 +93,7 @@ TEST_CASE("bf16: rollout, Score and learner agree bit for bit", "[engine]") {
   for (const char* name : kGoldens) {
     INFO(name);
     CheckParity(World(name, DType::kBF16));
+    CheckParity(World(name, DType::kBF16, kLora));
   }
 }
 
