@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ namespace hone::sandbox {
 namespace {
 
 constexpr Duration kProbeTime = std::chrono::seconds(10);
+constexpr char kProbeFolder[] = "/probe";
 
 // Beyond what distributions and containers give out; this process's own part of the numbers, so
 // that two services on one machine do not meet.
@@ -79,8 +81,13 @@ absl::StatusOr<std::unique_ptr<Forker>> Try(const wire::Config& config, const st
                   .uid = config.namespaces == 0 && geteuid() == 0 ? FirstIdentity() : 0,
                   .file_bytes = 1 << 20};
   slot.cell = std::make_unique<Cell>();
-  if (config.namespaces == 0)
-    slot.cell->work = FileDescriptor(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (config.namespaces == 0) {
+    // A folder of its own: the slot's user will own it.
+    const std::string folder = absl::StrCat(root, kProbeFolder);
+    if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+      return ErrnoStatus(errno, "cannot create", folder);
+    slot.cell->work = FileDescriptor(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
   HONE_RETURN_IF_ERROR(runner->Spawn(slot));
   HONE_RETURN_IF_ERROR(Forker::AwaitReady(slot, SystemClock::Get().Now() + kProbeTime));
   return runner;
@@ -113,9 +120,6 @@ absl::StatusOr<Isolation> FindIsolation(const Options& options, const std::strin
   Isolation found;
   wire::Config& config = found.config;
   HONE_RETURN_IF_ERROR(AddPlaces(options, config));
-  if (root.size() >= sizeof(config.root))
-    return absl::InvalidArgumentError(absl::StrCat("work_root '", root, "' is too long"));
-  std::memcpy(config.root, root.c_str(), root.size() + 1);
   const bool is_root = geteuid() == 0;
   config.identity = is_root ? FirstIdentity() : 0;
   config.landlock_abi = static_cast<int32_t>(
@@ -181,6 +185,7 @@ absl::StatusOr<Isolation> FindIsolation(const Options& options, const std::strin
   pollfd gone = {slot.process.get(), POLLIN, 0};
   poll(&gone, 1, 1000);
   slot = Slot();
+  rmdir(absl::StrCat(root, kProbeFolder).c_str());
   if (found.level < Level::kCgroups && !found.cgroup_set.empty())
     if (const auto roots = FindCgroupRoots(); roots.ok()) RemoveCgroupSet(*roots, found.cgroup_set);
 

@@ -39,9 +39,16 @@ namespace hone::sandbox {
 namespace {
 using namespace std::chrono_literals;
 
-// What attempts write to.
-constexpr const char* kTargets[] = {"/tmp/hone-escape", "/dev/shm/hone-escape",
-                                    "/var/tmp/hone-escape", "/run/hone-escape"};
+// What attempts write to, in these folders and under this key of System V: not what those of
+// another suite do, which may run beside this one.
+constexpr const char* kTargets[] = {"/tmp", "/dev/shm", "/var/tmp", "/run", "/home"};
+std::string Name() {
+  static const std::string name = absl::StrCat("hone-escape-", getpid());
+  return name;
+}
+key_t Key() {
+  return 0x48000000 + getpid();
+}
 constexpr char kSecret[] = "the secret of the machine";
 
 [[noreturn]] void Fail(const std::string& what) {
@@ -133,12 +140,11 @@ struct Outside {
     waitpid(sibling, nullptr, 0);
     std::filesystem::remove_all(secret_folder);
     // Without isolation attempts succeed.
-    for (const char* path : kTargets) unlink(path);
-    constexpr key_t kKey = 0x486f6e65;
-    shmctl(shmget(kKey, 0, 0), IPC_RMID, nullptr);
-    msgctl(msgget(kKey, 0), IPC_RMID, nullptr);
-    semctl(semget(kKey, 0, 0), 0, IPC_RMID);
-    syscall(SYS_mq_unlink, "hone");
+    for (const char* folder : kTargets) unlink(absl::StrCat(folder, "/", Name()).c_str());
+    shmctl(shmget(Key(), 0, 0), IPC_RMID, nullptr);
+    msgctl(msgget(Key(), 0), IPC_RMID, nullptr);
+    semctl(semget(Key(), 0, 0), 0, IPC_RMID);
+    syscall(SYS_mq_unlink, Name().c_str());
   }
   // Empty: all is as before.
   std::string Changes() const {
@@ -158,9 +164,11 @@ struct Outside {
                                    " ", s.st_mtime, " ", s.st_nlink, "\nlimit: ", files.rlim_cur,
                                    "\npriority: ", getpriority(PRIO_PROCESS, 0), " ",
                                    sched_getscheduler(0), "\n");
-    for (const char* table : {"shm", "msg", "sem"})
-      all += ReadFile(absl::StrCat("/proc/sysvipc/", table), 1 << 16).value_or("");
-    for (const char* path : kTargets) absl::StrAppend(&all, path, ": ", access(path, F_OK), "\n");
+    absl::StrAppend(&all, "shared memory, messages, semaphores: ", shmget(Key(), 0, 0) >= 0, " ",
+                    msgget(Key(), 0) >= 0, " ", semget(Key(), 0, 0) >= 0, "\n");
+    for (const char* folder : kTargets)
+      absl::StrAppend(&all, folder, ": ", access(absl::StrCat(folder, "/", Name()).c_str(), F_OK),
+                      "\n");
     return all;
   }
   std::string before_;
@@ -172,7 +180,8 @@ class Suite {
       : sandbox_(sandbox),
         outside_(outside),
         prelude_(absl::StrCat(prelude, "\nHOST = ", getpid(), "\nSIBLING = ", outside.sibling,
-                              "\nSECRET = '", outside.secret, "'\n")) {}
+                              "\nSECRET = '", outside.secret, "'\nNAME = '", Name(),
+                              "'\nKEY = ", Key(), "\n")) {}
 
   void Run(const Attempt& attempt, bool processes) {
     Task task;

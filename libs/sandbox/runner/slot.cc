@@ -157,7 +157,7 @@ Source RunSlot(const Forker& forker, const wire::Spawn& spawn, const int* fds) {
   }
   if (fchdir(wire::kWorkFd) != 0) Fail(Step::kWorkFolder);
   if (!DropPrivileges()) Fail(Step::kIdentity);
-  if (spawn.supervised != 0) Supervise(config.namespaces != 0);
+  if (spawn.supervised != 0) Supervise(config.namespaces != 0, spawn.uid != 0);
   close(wire::kReportFd);
   DieWithParent(SIGKILL);
   signal(SIGPIPE, SIG_DFL);

@@ -49,7 +49,6 @@ struct Config {
   int32_t filtered;      // 1: Landlock and seccomp
   int32_t landlock_abi;  // of this kernel
   uint32_t identity;     // with namespaces: the uid and gid that the forker takes on; 0: it stays
-  char root[256];        // with namespaces: an empty folder, over which the new root is mounted
   int32_t places;
   Place place[64];
   Filter filters[3];

@@ -1,6 +1,7 @@
 # Attempts to get out of a sandbox, to harm what is outside, or to leave something behind. Each block
 # after a line "#: name" of the other files here is run after this prelude, as a program of its own,
-# and prints ESCAPED when it got what it wanted. HOST, SIBLING (pids) and SECRET (a file that anybody may read) are given.
+# and prints ESCAPED when it got what it wanted. HOST, SIBLING (pids), SECRET (a file that anybody may read),
+# and NAME and KEY for what is to be left behind, are given.
 import ctypes, errno, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 

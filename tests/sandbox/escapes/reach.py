@@ -15,11 +15,11 @@ if attempt(lambda: os.listdir(os.path.dirname(SECRET))): escaped()
 #: list the work folders of others
 if attempt(lambda: os.listdir("..")) and os.getcwd() != "/work": escaped(os.getcwd())
 #: write to /tmp
-if attempt(lambda: open("/tmp/hone-escape", "w").write("x")): escaped()
+if attempt(lambda: open(f"/tmp/{NAME}", "w").write("x")): escaped()
 #: write to /dev/shm
-if attempt(lambda: open("/dev/shm/hone-escape", "w").write("x")): escaped()
+if attempt(lambda: open(f"/dev/shm/{NAME}", "w").write("x")): escaped()
 #: write to /var/tmp and to homes
-for path in ("/var/tmp/hone-escape", "/root/.bashrc", "/home/hone-escape", "/run/hone-escape"):
+for path in (f"/var/tmp/{NAME}", "/root/.bashrc", f"/home/{NAME}", f"/run/{NAME}"):
     if attempt(lambda: open(path, "a").write("x")): escaped(path)
 #: write beside the work folder
 if attempt(lambda: open("../hone-escape", "w").write("x")): escaped()
@@ -239,10 +239,10 @@ fd = call(319, b"x", 0)
 if fd >= 0: escaped("memfd_create")
 if call(447, 0) >= 0: escaped("memfd_secret")
 #: System V and POSIX queues, which outlive processes
-if call(29, 0x486f6e65, 4096, 0o1666) >= 0: escaped("shmget")
-if call(68, 0x486f6e65, 0o1666) >= 0: escaped("msgget")
-if call(64, 0x486f6e65, 1, 0o1666) >= 0: escaped("semget")
-if call(240, b"hone", 0o102, 0o666, 0) >= 0: escaped("mq_open")
+if call(29, KEY, 4096, 0o1666) >= 0: escaped("shmget")
+if call(68, KEY, 0o1666) >= 0: escaped("msgget")
+if call(64, KEY, 1, 0o1666) >= 0: escaped("semget")
+if call(240, NAME.encode(), 0o102, 0o666, 0) >= 0: escaped("mq_open")
 #: the clock, the name, the kernel
 for number in (164, 227, 305, 159):
     if call(number, 0, ctypes.create_string_buffer(64)) >= 0: escaped(number)
