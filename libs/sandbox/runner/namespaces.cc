@@ -115,7 +115,7 @@ Step EnterNamespaces(const wire::Config& config, int proc) {
 
 int ForkIntoNamespaces(int proc) {
   constexpr unsigned long kFlags =
-      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD;
+      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
   const int pid = static_cast<int>(syscall(SYS_clone, kFlags, nullptr, nullptr, nullptr, nullptr));
   if (pid == 0 && !MapIdentity(proc, kNobody, kNobody)) _exit(125);
   return pid;

@@ -12,7 +12,7 @@ namespace hone::sandbox {
 // afterwards.
 wire::Step EnterNamespaces(const wire::Config& config, int proc);
 
-// As fork; the child is the first process of new user, pid, mount and ipc namespaces, and has all
+// As fork; the child is the first process of new user, pid and mount namespaces, and has all
 // capabilities there. `proc` is as above. The C library of the child does not know its thread: it
 // makes system calls and forks, no more.
 int ForkIntoNamespaces(int proc);
