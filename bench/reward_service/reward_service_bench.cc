@@ -1,6 +1,7 @@
 // What one bad item costs its neighbours: batches of 1024 items through the service over loopback,
 // in turns with and without a bad one among them; the time is that of the last verdict of the
-// others. `reward_service_bench [rounds]`, default 15.
+// others, the delay the median over pairs. `reward_service_bench [rounds [rule threads]]`, default
+// 15 and one more than there are processors.
 
 #include <algorithm>
 #include <chrono>
@@ -43,17 +44,18 @@ struct Case {
   const char* name;
   const char* scorer;
   std::string good, bad;
+  std::string plain;  // what stands in the bad one's place without it; "": another good one
 };
 
-// Seconds until the last verdict but that of item `bad` (none: -1).
-double Time(v1::RewardService::Stub& stub, const Case& c, int bad) {
+// Seconds until the last verdict but that of item `odd`, whose completion is `text`.
+double Time(v1::RewardService::Stub& stub, const Case& c, int odd, const std::string& text) {
   v1::ScoreRequest request;
   request.mutable_reward()->add_scorers()->set_name(c.scorer);
   request.mutable_reward()->set_timeout_seconds(0.5);
   for (int i = 0; i < kItems; ++i) {
     v1::ScoreItem& item = *request.add_items();
     item.set_item_id(static_cast<uint64_t>(i));
-    item.set_completion(i == bad ? c.bad : c.good);
+    item.set_completion(i == odd ? text : c.good);
     item.mutable_prompt()->set_answer("18");
   }
   grpc::ClientContext context;
@@ -61,10 +63,10 @@ double Time(v1::RewardService::Stub& stub, const Case& c, int bad) {
   const auto stream = stub.Score(&context);
   stream->Write(request);
   v1::ScoreResponse response;
-  int missing = bad < 0 ? kItems : kItems - 1;
+  int missing = kItems - 1;
   TimePoint last = start;
   while (missing > 0 && stream->Read(&response)) {
-    if (response.item_id() == static_cast<uint64_t>(bad)) continue;
+    if (response.item_id() == static_cast<uint64_t>(odd)) continue;
     --missing;
     last = SystemClock::Get().Now();
   }
@@ -78,7 +80,7 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-int Main(int rounds) {
+int Main(int rounds, int threads) {
   Registry registry;
   const auto add = [&](const char* name, bool blocks) {
     return registry.Register(
@@ -88,7 +90,7 @@ int Main(int rounds) {
       !add("rule", false).ok())
     return 1;
   Judge::Options options;
-  options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.threads = threads;
   RewardService service(registry, options, nullptr);
   auto server = rpc::Server::Start({.listen = "127.0.0.1:0"}, {&service});
   if (!server.ok()) return 1;
@@ -100,24 +102,36 @@ int Main(int rounds) {
       "day at the farmer's market. The answer is \\boxed{18}.";
   std::string poison;
   while (poison.size() < (size_t{1} << 20)) poison += "\\boxed{\\frac{1}{";
+  std::string prose;  // as long, and no trouble
+  while (prose.size() < poison.size()) prose += "and so there are 18 eggs. ";
+  const std::string tower = "The answer is \\boxed{9^{9^{9^{9^{9}}}} - \\sqrt{2}^{3^{3^{3^{3}}}}}.";
   const Case cases[] = {
-      {"programs of 5 ms, one hangs", "program", "x", "hang"},
-      {"math, one of 1 MiB of unclosed braces", "math", solution, poison},
-      {"a rule that takes no time, one hangs (a bug)", "rule", "x", "hang"},
+      {"programs of 5 ms, one hangs", "program", "x", "hang", ""},
+      {"math, one with a tower of powers", "math", solution, tower, ""},
+      {"math, one of 1 MiB of unclosed braces", "math", solution, poison, ""},
+      {"the same, against 1 MiB of prose", "math", solution, poison, prose},
+      {"a rule that takes no time, one hangs (a bug)", "rule", "x", "hang", ""},
   };
   std::printf("%d items a batch, %d rule threads, %d for programs, %d rounds; medians\n", kItems,
               options.threads, options.blocking_threads, rounds);
   for (const Case& c : cases) {
-    std::vector<double> without, with;
-    Time(*stub, c, -1);
-    for (int i = 0; i < rounds; ++i) {
-      without.push_back(Time(*stub, c, -1));
-      with.push_back(Time(*stub, c, i * 67 % kItems));
+    std::vector<double> without, with, delay;
+    const std::string& plain = c.plain.empty() ? c.good : c.plain;
+    // Both of a pair begin on a service that is idle and has just had a batch.
+    const auto time = [&](int odd, const std::string& text) {
       while (!service.idle()) SystemClock::Get().SleepFor(milliseconds(5));
+      Time(*stub, c, 0, c.good);
+      return Time(*stub, c, odd, text);
+    };
+    for (int i = 0; i < rounds; ++i) {
+      const int odd = i * 67 % kItems;
+      without.push_back(time(odd, plain));
+      with.push_back(time(odd, c.bad));
+      delay.push_back(with.back() / without.back() - 1);
     }
-    const double base = Median(without), bad = Median(with);
+    const double base = Median(without);
     std::printf("%-46s %8.2f ms without, %8.2f ms with it, %+.2f %% (%.0f items/s)\n", c.name,
-                1e3 * base, 1e3 * bad, 100 * (bad / base - 1), kItems / base);
+                1e3 * base, 1e3 * Median(with), 100 * Median(delay), kItems / base);
   }
   (*server)->Shutdown(std::chrono::seconds(5));
   return 0;
@@ -127,5 +141,7 @@ int Main(int rounds) {
 }  // namespace hone
 
 int main(int argc, char** argv) {
-  return hone::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15);
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  return hone::Main(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15,
+                    argc > 2 ? std::max(1, std::atoi(argv[2])) : processors + 1);
 }

@@ -34,9 +34,9 @@ struct Flags {
 
 absl::Status Run(const Flags& flags) {
   ShutdownSignals signals;
-  const int threads = flags.threads > 0
-                          ? flags.threads
-                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // One more than there are cores: an item that hangs must not cost the others a core.
+  const int threads =
+      flags.threads > 0 ? flags.threads : 1 + static_cast<int>(std::thread::hardware_concurrency());
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Scorers> scorers, Scorers::Create(flags.resources));
   Metrics metrics;
   HONE_ASSIGN_OR_RETURN(
@@ -91,7 +91,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--admin", flags.admin, "address of /metrics, /livez and /readyz, host:port")
       ->capture_default_str();
-  app.add_option("--threads", flags.threads, "threads that score by rules; 0: one per core")
+  app.add_option("--threads", flags.threads,
+                 "threads that score by rules; 0: one more than there are cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--blocking-threads", flags.blocking_threads,
