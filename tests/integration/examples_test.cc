@@ -1,6 +1,6 @@
 // Every run file of deploy/examples that trains a published model, with a tiny random model of the
 // same architecture in its place: prompts made by the script beside it or by hand, generation,
-// rewards, training, evaluation, checkpoint. (countdown and stories: tests/chaos, whole_loop_test.)
+// rewards, training, evaluation, checkpoint. (countdown.yaml: whole_loop_test.)
 
 #include <algorithm>
 #include <cstdlib>
@@ -135,6 +135,24 @@ TEST_CASE("the run files of deploy/examples run from prompts to a checkpoint", "
                {"evaluations.0.max_prompts=2", "evaluations.0.every_steps=1",
                 "evaluations.0.sampling.max_new_tokens=16"});
   }
+}
+
+TEST_CASE("stories.yaml runs with any small Llama", "[integration]") {
+  TempDir dir;
+  nlohmann::json config = ExampleModels()[0].small;
+  config.update({{"model_type", "llama"},
+                 {"architectures", {"LlamaForCausalLM"}},
+                 {"num_key_value_heads", 2},
+                 {"rms_norm_eps", 1e-5},
+                 {"hidden_act", "silu"},
+                 {"rope_theta", 1e4},
+                 {"tie_word_embeddings", true}});
+  WriteTinyModel(dir.path() + "/model", config);
+  std::string prompts;
+  for (int i = 0; i < 6; ++i) prompts += "{\"prompt\": \"Once upon a time\"}\n";
+  const Finished done = RunExample(dir.path(), "stories", prompts);
+  REQUIRE(done.groups.size() == 6);
+  CHECK(done.groups[0].prompt_text() == "Once upon a time");
 }
 
 TEST_CASE("chat.yaml runs from conversations to a checkpoint that still has its template",
