@@ -1,8 +1,9 @@
-// model_bench [f32|bf16] [THREADS] [train|decode]: a DeepSeek-V3-shaped model of about 100 M
+// model_bench [f32|bf16] [THREADS] [train|decode|merge]: a DeepSeek-V3-shaped model of about 100 M
 // parameters with random weights.
 //   training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the
 //   same dtype decoding: tokens per second of 64 sequences, over the lower of two bounds: every
 //   weight read once per step from memory, and the model's FLOPs at that peak
+//   merge: seconds to merge adapters of rank 16 of all linear modules, once per weights push
 
 #include <chrono>
 #include <cstdio>
@@ -11,6 +12,7 @@
 
 #include "libs/base/random.h"
 #include "libs/engine/engine.h"
+#include "libs/model/lora.h"
 #include "libs/train/trainer.h"
 
 namespace hone {
@@ -133,6 +135,26 @@ void Decode(const Transformer& model, const Weights& weights, DType dtype, int t
       rate, read, compute, 100 * rate / std::min(read, compute));
 }
 
+void Merge(const ModelConfig& config, const Weights& base, int threads) {
+  const ParameterLayout layout(config,
+                               {.rank = 16, .alpha = 32, .targets = {LoraConfig::kAllLinear}});
+  Weights weights(layout, base);
+  InitializeAdapters(layout, 1, weights);
+  const Device on(kernels::Cpu(), threads);
+  Arena arena;
+  double best = 1e9;
+  for (int i = 0; i < 5; ++i) {
+    const double start = Now();
+    MergeAdapters(on, arena, layout, weights);
+    best = std::min(best, Now() - start);
+  }
+  std::printf(
+      "merge: %.3f s for %.1f M weights that have an adapter, of rank 16; the adapters are %.1f "
+      "MB\n",
+      best, static_cast<double>(layout.merged_size()) / 1e6,
+      static_cast<double>(layout.adapters_size()) * 4 / 1e6);
+}
+
 int Main(DType dtype, int threads, const char* part) {
   const ModelConfig config = ParseModelConfig(kConfig).value();
   const Transformer model(config);
@@ -153,9 +175,10 @@ int Main(DType dtype, int threads, const char* part) {
               dtype == DType::kF32 ? "f32" : "bf16", threads,
               static_cast<double>(model.layout().size()) / 1e6, peak / 1e9, bandwidth / 1e9);
 
-  if (std::strcmp(part, "decode") != 0) Train(trainer, config, peak);
-  if (std::strcmp(part, "train") != 0)
-    Decode(model, trainer.weights(), dtype, threads, peak, bandwidth);
+  const auto asked = [&](const char* name) { return *part == 0 || std::strcmp(part, name) == 0; };
+  if (asked("train")) Train(trainer, config, peak);
+  if (asked("decode")) Decode(model, trainer.weights(), dtype, threads, peak, bandwidth);
+  if (asked("merge")) Merge(config, trainer.weights(), threads);
   return 0;
 }
 

@@ -48,8 +48,8 @@ int main(int argc, char** argv) {
   });
   if (std::string(argv[2]) == "--ids") {
     for (std::string text; std::getline(std::cin, text, '\0');) {
-      for (const int32_t id : tokenizer->Encode(text, {.parse_special = true}).value())
-        std::printf("%d ", id);
+      const auto ids = tokenizer->Encode(text, {.parse_special = true}).value();
+      for (const int32_t id : ids) std::printf("%d ", id);
       std::printf("\n");
     }
     return 0;

@@ -18,8 +18,8 @@ absl::StatusOr<Json> ParseJsonText(absl::string_view text, absl::string_view wha
 }
 
 // The text of tokenizer_config.json's `chat_template`: a string, or a list of {name, template} of
-// which "default" is meant.
-absl::StatusOr<std::string> TemplateText(const Json& config, const std::string& path) {
+// which "default" is meant, or with tools "tool_use" if there is one.
+absl::StatusOr<std::string> TemplateText(const Json& config, const std::string& path, bool tools) {
   const auto it = config.find("chat_template");
   if (it == config.end() || it->is_null())
     return absl::NotFoundError(
@@ -28,10 +28,11 @@ absl::StatusOr<std::string> TemplateText(const Json& config, const std::string& 
                      "name one in model.chat.template_file"));
   if (it->is_string()) return it->get<std::string>();
   if (it->is_array()) {
-    for (const Json& entry : *it)
-      if (entry.is_object() && entry.value("name", Json()) == "default" &&
-          entry.value("template", Json()).is_string())
-        return entry["template"].get<std::string>();
+    for (const char* name : {"tool_use", "default"})
+      for (const Json& entry : *it)
+        if ((tools || name != absl::string_view("tool_use")) && entry.is_object() &&
+            entry.value("name", Json()) == name && entry.value("template", Json()).is_string())
+          return entry["template"].get<std::string>();
   }
   return absl::InvalidArgumentError(absl::StrCat(
       path, ": chat_template: expected a string or a list with a template named default"));
@@ -61,12 +62,21 @@ absl::StatusOr<ChatFormat> ChatFormat::Load(const v1::ChatSpec& spec, const std:
   } else if (!absl::IsNotFound(config_text.status())) {
     return config_text.status();
   }
+  Json variables = Json::object();
+  if (!spec.variables().empty()) {
+    HONE_ASSIGN_OR_RETURN(variables, ParseJsonText(spec.variables(), "model.chat.variables"));
+    if (!variables.is_object())
+      return absl::InvalidArgumentError(
+          absl::StrCat("model.chat.variables: ", spec.variables(), ", expected a JSON object"));
+  }
+  const auto tools = variables.find("tools");
+  const bool has_tools = tools != variables.end() && tools->is_array() && !tools->empty();
   std::string path = spec.template_file();
   if (path.empty()) path = absl::StrCat(folder, "/chat_template.jinja");
   auto text = ReadFile(path, ChatTemplate::kMaxTemplateBytes);
   if (absl::IsNotFound(text.status()) && spec.template_file().empty()) {
     path = absl::StrCat(config_path, " chat_template");
-    text = TemplateText(config, config_path);
+    text = TemplateText(config, config_path, has_tools);
   }
   HONE_RETURN_IF_ERROR(text.status());
   HONE_ASSIGN_OR_RETURN(ChatTemplate parsed, ChatTemplate::Parse(path, *std::move(text)));
@@ -84,14 +94,7 @@ absl::StatusOr<ChatFormat> ChatFormat::Load(const v1::ChatSpec& spec, const std:
       return absl::InvalidArgumentError(
           absl::StrCat(config_path, ": eos_token \"", eos->second, "\" is not in the tokenizer"));
   }
-  format.variables_ = Json::object();
-  if (!spec.variables().empty()) {
-    HONE_ASSIGN_OR_RETURN(format.variables_,
-                          ParseJsonText(spec.variables(), "model.chat.variables"));
-    if (!format.variables_.is_object())
-      return absl::InvalidArgumentError(
-          absl::StrCat("model.chat.variables: ", spec.variables(), ", expected a JSON object"));
-  }
+  format.variables_ = std::move(variables);
   format.system_prompt_ = spec.system_prompt();
   format.date_ = spec.date();
   return format;

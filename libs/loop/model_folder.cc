@@ -67,7 +67,7 @@ absl::Status LoadModelWeights(const v1::ModelSpec& spec, const ModelFolder& fold
   HONE_RETURN_IF_ERROR(LoadWeights(reader, folder.config, layout, weights));
   if (!layout.adapted()) return absl::OkStatus();
   if (!spec.lora().adapter().empty())
-    HONE_RETURN_IF_ERROR(LoadAdapters(spec.lora().adapter(), layout, weights));
+    HONE_RETURN_IF_ERROR(LoadAdapters(spec.lora().adapter(), layout, weights.adapters));
   Arena arena;
   MergeAdapters(Device(kernels::Cpu(), 1), arena, layout, weights);
   return absl::OkStatus();

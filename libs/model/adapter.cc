@@ -77,7 +77,7 @@ absl::StatusOr<LoraConfig> ReadAdapterConfig(const std::string& folder) {
 }
 
 absl::Status LoadAdapters(const std::string& folder, const ParameterLayout& layout,
-                          Weights& weights) {
+                          ParameterArena& adapters) {
   HONE_ASSIGN_OR_RETURN(const SafetensorsFile file,
                         SafetensorsFile::Open(absl::StrCat(folder, "/", kWeightsFile)));
   std::set<std::string> known;
@@ -96,7 +96,7 @@ absl::Status LoadAdapters(const std::string& folder, const ParameterLayout& layo
           p.rows, ", ", p.cols, "])"));
     raw.resize(static_cast<size_t>(tensor->bytes));
     HONE_RETURN_IF_ERROR(file.Read(name, raw.data(), raw.size()));
-    const Matrix into = weights.adapters.View(p);
+    const Matrix into = adapters.View(p);
     Convert(tensor->dtype, raw.data(), into.dtype, into.data, p.size());
     if (FirstNonFinite(into.dtype, into.data, p.size()) >= 0)
       return absl::InvalidArgumentError(

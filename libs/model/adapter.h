@@ -17,11 +17,11 @@ namespace hone {
 // patterns, regular expressions as targets, modules saved whole, ...). NOT_FOUND.
 absl::StatusOr<LoraConfig> ReadAdapterConfig(const std::string& folder);
 
-// Reads every adapter tensor of `layout`, whose LoraConfig is that of the folder. INVALID_ARGUMENT:
-// a tensor is missing, has another shape, holds NaN or infinity, or belongs to no adapter of this
+// Reads every adapter tensor of `layout`, whose LoraConfig is that of the folder, into `adapters`
+// [layout.adapters_size()] in f32. INVALID_ARGUMENT: a tensor is missing, has another shape, holds NaN or infinity, or belongs to no adapter of this
 // model.
 absl::Status LoadAdapters(const std::string& folder, const ParameterLayout& layout,
-                          Weights& weights);
+                          ParameterArena& adapters);
 
 // Writes both files into `subfolder` of `folder`, which the caller commits. `base` is where the
 // frozen model is, for people and for PEFT.

@@ -61,6 +61,25 @@ void InitializeAdapters(const ParameterLayout& layout, uint64_t seed, Weights& w
     }
 }
 
+void MergeAdapter(const Device& on, Arena& arena, double scale, const Matrix& a, const Matrix& b,
+                  const Matrix& merged) {
+  const Arena::Mark mark = arena.mark();
+  on.Run(on.table().gemm, GemmArgs{.a = Scaled(on, arena, b, scale),
+                                   .b = a.data,
+                                   .c = merged.data,
+                                   .add = merged.data,
+                                   .m = merged.rows,
+                                   .n = merged.cols,
+                                   .k = b.cols,
+                                   .lda = b.ld,
+                                   .ldb = merged.cols,
+                                   .ldc = merged.ld,
+                                   .layout = Layout::kNN,
+                                   .dtype = DType::kF32,
+                                   .c_dtype = merged.dtype});
+  arena.Release(mark);
+}
+
 void MergeAdapters(const Device& on, Arena& arena, const ParameterLayout& layout,
                    Weights& weights) {
   for (const ParameterLayout::Layer& layer : layout.layers()) {
@@ -71,25 +90,9 @@ void MergeAdapters(const Device& on, Arena& arena, const ParameterLayout& layout
       std::memcpy(weights.View(span).data, from.data,
                   static_cast<size_t>(from.rows * from.cols * BytesOf(from.dtype)));
     });
-    for (const ParameterLayout::Adapter& adapter : layer.adapters) {
-      const Arena::Mark mark = arena.mark();
-      const Matrix merged = weights.View(adapter.target);
-      const Matrix b = weights.adapters.View(adapter.b);
-      on.Run(on.table().gemm, GemmArgs{.a = Scaled(on, arena, b, layout.lora().scale()),
-                                       .b = weights.adapters.View(adapter.a).data,
-                                       .c = merged.data,
-                                       .add = merged.data,
-                                       .m = merged.rows,
-                                       .n = merged.cols,
-                                       .k = b.cols,
-                                       .lda = b.ld,
-                                       .ldb = merged.cols,
-                                       .ldc = merged.ld,
-                                       .layout = Layout::kNN,
-                                       .dtype = DType::kF32,
-                                       .c_dtype = merged.dtype});
-      arena.Release(mark);
-    }
+    for (const ParameterLayout::Adapter& adapter : layer.adapters)
+      MergeAdapter(on, arena, layout.lora().scale(), weights.adapters.View(adapter.a),
+                   weights.adapters.View(adapter.b), weights.View(adapter.target));
   }
 }
 

@@ -27,6 +27,10 @@ absl::Status CheckLora(const LoraConfig& lora, const ModelConfig& config);
 // has its own random stream keyed by (seed, name).
 void InitializeAdapters(const ParameterLayout& layout, uint64_t seed, Weights& weights);
 
+// One tensor: merged = round(merged + scale * B A), with A [rank, in] and B [out, rank] in f32.
+void MergeAdapter(const Device& on, Arena& arena, double scale, const Matrix& a, const Matrix& b,
+                  const Matrix& merged);
+
 // Makes W' anew after W, A or B changed. Nothing to do for a layout without adapters.
 void MergeAdapters(const Device& on, Arena& arena, const ParameterLayout& layout, Weights& weights);
 

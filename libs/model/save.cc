@@ -12,8 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
+#include "libs/checkpoint/convert.h"
 #include "libs/checkpoint/hf_reader.h"
+#include "libs/model/adapter.h"
 #include "libs/model/load.h"
+#include "libs/model/lora.h"
 #include "libs/model/tensor_map.h"
 
 namespace hone {
@@ -156,19 +159,50 @@ absl::Status SaveModel(FolderWriter& folder, const std::string& subfolder,
 }
 
 absl::Status ConvertModel(FolderWriter& folder, const std::string& subfolder,
-                          const std::string& source, DType dtype, const HfWriterOptions& options) {
+                          const std::string& source, DType dtype, const HfWriterOptions& options,
+                          const std::string& adapter) {
   HONE_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(source));
-  const ParameterLayout layout(config);
+  LoraConfig lora;
+  if (!adapter.empty()) {
+    HONE_ASSIGN_OR_RETURN(lora, ReadAdapterConfig(adapter));
+    HONE_RETURN_IF_ERROR(CheckLora(lora, config));
+  }
+  const ParameterLayout layout(config, lora);
+  ParameterArena adapters(layout.adapters_size(), DType::kF32);
+  if (layout.adapted()) HONE_RETURN_IF_ERROR(LoadAdapters(adapter, layout, adapters));
+  std::map<std::string, const ParameterLayout::Adapter*> additions;  // by the parameter's name
+  for (const ParameterLayout::Layer& layer : layout.layers())
+    for (const ParameterLayout::Adapter& a : layer.adapters)
+      additions[absl::StrCat(a.module, ".weight")] = &a;
   HONE_ASSIGN_OR_RETURN(const HfReader reader, HfReader::Open(source));
   HONE_ASSIGN_OR_RETURN(const TensorMap map, MapTensors(reader, config, layout));
-  Contents contents;
-  const auto add = [&](const std::vector<Parameter>& parameters,
-                       const std::vector<TensorMap::Place>& places, DType to) {
-    for (size_t i = 0; i < parameters.size(); ++i)
-      contents.Add(reader, places[i], SpecOf(parameters[i], to), to);
+  const auto merge = [&](const Parameter& p, const TensorMap::Place& place,
+                         const ParameterLayout::Adapter& addition, HfWriter& writer) {
+    const Device on(kernels::Cpu(), 1);
+    Arena arena;
+    const Matrix w = arena.NewMatrix(p.rows, p.cols, dtype);
+    HONE_RETURN_IF_ERROR(reader.ReadElements(place.tensor, place.first, p.size(), dtype, w.data,
+                                             {.require_finite = true}));
+    MergeAdapter(on, arena, lora.scale(), adapters.View(addition.a), adapters.View(addition.b), w);
+    if (FirstNonFinite(dtype, w.data, p.size()) >= 0)
+      return absl::InvalidArgumentError(
+          absl::StrCat(p.name, " is not finite with the adapter of ", adapter));
+    return writer.Write(p.name, w.data, static_cast<size_t>(p.size() * BytesOf(dtype)));
   };
-  add(layout.parameters(), map.parameters, dtype);
-  add(layout.biases(), map.biases, DType::kF32);
+  Contents contents;
+  for (size_t i = 0; i < layout.parameters().size(); ++i) {
+    const Parameter& p = layout.parameters()[i];
+    const TensorMap::Place& place = map.parameters[i];
+    if (const auto it = additions.find(p.name); it != additions.end()) {
+      contents.Add(SpecOf(p, dtype), [&merge, &p, &place, &addition = *it->second](HfWriter& to) {
+        return merge(p, place, addition, to);
+      });
+    } else {
+      contents.Add(reader, place, SpecOf(p, dtype), dtype);
+    }
+  }
+  for (size_t i = 0; i < layout.biases().size(); ++i)
+    contents.Add(reader, map.biases[i], SpecOf(layout.biases()[i], DType::kF32), DType::kF32);
   contents.AddCarried(reader, map.carried, dtype);
   HONE_ASSIGN_OR_RETURN(const auto writer, contents.WriteTo(folder, subfolder, options));
   return WriteCompanions(*writer, source, dtype);

@@ -28,10 +28,12 @@ absl::Status SaveModel(FolderWriter& folder, const std::string& subfolder,
                        const HfWriterOptions& options = {});
 
 // Weights from `source` itself, a few megabytes at a time: the model need not fit into memory.
-// INVALID_ARGUMENT also for weights that are not finite.
+// INVALID_ARGUMENT also for weights that are not finite. With `adapter`, a folder in PEFT's layout,
+// its matrices are added: W' = round(W + scale * B A), with the bits that rollout and learner
+// compute with in this dtype (lora.h); then the adapter and one tensor at a time are in memory.
 absl::Status ConvertModel(FolderWriter& folder, const std::string& subfolder,
                           const std::string& source, DType dtype,
-                          const HfWriterOptions& options = {});
+                          const HfWriterOptions& options = {}, const std::string& adapter = "");
 
 // `config_json` with its fields, and: the dtype in both spellings (torch_dtype of transformers 4,
 // dtype of 5), the rotary embedding in both (rope_theta and rope_scaling, rope_parameters), no

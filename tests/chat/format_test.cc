@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -65,6 +66,20 @@ TEST_CASE("a text is the user's message, and messages are as they come", "[chat]
   CHECK_CODE(format->Encode(PromptOf("b", "{}")), absl::StatusCode::kInvalidArgument);
   CHECK_CODE(format->Encode(PromptOf("b", "[")), absl::StatusCode::kInvalidArgument);
   CHECK(*format->EncodeResponse("ab") == std::vector<int32_t>{2, 21});
+}
+
+TEST_CASE("tools are a variable of the run, and choose the template that is for them", "[chat]") {
+  World w;
+  w.Write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "chat_template": [
+      {"name": "default", "template": "b"}, {"name": "tool_use", "template": "{{ tools[0] }}<think>"}]})");
+  w.Write("chat_template.jinja", "{% if tools %}{{ tools[0].name }}{% endif %}<think>");
+  v1::ChatSpec spec;
+  spec.set_variables(R"({"tools": [{"name": "us"}]})");
+  CHECK(w.Load(spec)->Encode(PromptOf("a"))->text == "us<think>");
+  std::filesystem::remove(w.dir.path() + "/chat_template.jinja");
+  spec.set_variables(R"({"tools": ["us"]})");
+  CHECK(w.Load(spec)->Encode(PromptOf("a"))->text == "us<think>");
+  CHECK(w.Load()->Encode(PromptOf("a"))->text == "b");
 }
 
 TEST_CASE("a message cannot spell a control token", "[chat]") {

@@ -36,14 +36,13 @@ std::map<std::string, std::string> OwnTokens(const Json& families, const std::st
   return own;
 }
 
-TEST_CASE("published templates render as Jinja2 renders them", "[chat]") {
-  const char* data = std::getenv("HONE_DATA");
-  if (data == nullptr) HONE_SKIP("HONE_DATA is not set");
-  const Json golden = Json::parse(Read(HONE_GOLDEN "/templates/goldens.json"));
+// Renders each case of `file` with each template that the file has renders of. Returns how many.
+int CompareRenders(const std::string& file) {
+  const Json golden = Json::parse(Read(HONE_GOLDEN "/templates/" + file));
   int renders = 0;
   for (const auto& [name, cases] : golden["renders"].items()) {
-    const auto chat =
-        ChatTemplate::Parse(name, Read(std::string(data) + "/templates/" + name + ".jinja"));
+    const auto chat = ChatTemplate::Parse(
+        name, Read(std::string(std::getenv("HONE_DATA")) + "/templates/" + name + ".jinja"));
     REQUIRE_OK(chat);
     const auto own = OwnTokens(golden["bos_eos"], name);
     for (const auto& [key, want] : cases.items()) {
@@ -63,7 +62,18 @@ TEST_CASE("published templates render as Jinja2 renders them", "[chat]") {
       CHECK_FALSE(absl::StrContains(last, "<｜"));
     }
   }
-  CHECK(renders == 16 * 9);
+  return renders;
+}
+
+TEST_CASE("published templates render as Jinja2 renders them", "[chat]") {
+  if (std::getenv("HONE_DATA") == nullptr) HONE_SKIP("HONE_DATA is not set");
+  CHECK(CompareRenders("goldens.json") == 16 * 9);
+}
+
+TEST_CASE("published templates render tools and their calls as transformers renders them",
+          "[chat]") {
+  if (std::getenv("HONE_DATA") == nullptr) HONE_SKIP("HONE_DATA is not set");
+  CHECK(CompareRenders("tools.json") == 16 * 6);
 }
 
 }  // namespace

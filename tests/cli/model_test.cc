@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "libs/checkpoint/hf_reader.h"
+#include "libs/model/adapter.h"
 #include "nlohmann/json.hpp"
 #include "tests/cli/coordinator.h"
 #include "tests/testing/tiny_model.h"
@@ -68,6 +71,40 @@ TEST_CASE("convert writes a folder that verifies", "[cli]") {
   CHECK(HfReader::Open(to)->Find("lm_head.weight")->dtype == StoredDType::kBF16);
   CHECK(Hone({"model", "verify", to}).code == 0);
   CHECK_THAT(Hone({"model", "convert", dir.path() + "/model", to}).err, Contains("exists"));
+}
+
+TEST_CASE("convert merges an adapter, a PEFT folder or one in a run's checkpoint", "[cli]") {
+  TempDir dir;
+  const std::string model = dir.path() + "/model", run = dir.path() + "/step-1";
+  WriteTinyModel(model, SmallConfig(3));
+  const ModelConfig config = *LoadModelConfig(model);
+  const ParameterLayout layout(config, {.rank = 2, .alpha = 4, .targets = {"o_proj"}});
+  Weights weights(layout, DType::kF32);
+  std::fill_n(static_cast<float*>(weights.adapters.data()), weights.adapters.size(), 0.25f);
+  const auto folder = FolderWriter::Create(run);
+  REQUIRE_OK(SaveAdapters(**folder, "adapter", model, layout, weights));
+  REQUIRE_OK((*folder)->Commit());
+  std::vector<std::vector<float>> values;
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{}, {"--adapter", run}, {"--adapter", run + "/adapter"}}) {
+    const std::string to = dir.path() + "/to-" + std::to_string(values.size());
+    std::vector<std::string> arguments = {"model", "convert", model, to, "--precision", "f32"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome out = Hone(arguments);
+    INFO(out.err);
+    REQUIRE(out.code == 0);
+    CHECK(Hone({"model", "verify", to, "--tokens", "4"}).code == 0);
+    std::vector<float>& v = values.emplace_back(32);
+    REQUIRE_OK(HfReader::Open(to)->ReadElements("model.layers.1.self_attn.o_proj.weight", 0, 32,
+                                                DType::kF32, v.data(), {}));
+  }
+  for (size_t i = 0; i < 32; ++i)  // alpha / rank * sum over 2 of 0.25 * 0.25
+    CHECK(values[1][i] == Approx(values[0][i] + 0.25).margin(1e-6));
+  CHECK(values[1] == values[2]);
+  const Outcome none =
+      Hone({"model", "convert", model, dir.path() + "/none", "--adapter", dir.path()});
+  CHECK(none.code == 3);
+  CHECK_THAT(none.err, Contains("adapter_config.json"));
 }
 
 TEST_CASE("verify finds what is wrong with a model", "[cli]") {

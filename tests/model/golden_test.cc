@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <iterator>
 
 #include "libs/checkpoint/safetensors.h"
@@ -62,22 +63,46 @@ Rows MakeRows(const Golden& golden) {
   return rows;
 }
 
+// The experts that each token takes in one layer, sorted.
+using Experts = std::vector<std::vector<int32_t>>;
+Experts ExpertsOf(const kernels::RouteArgs& route) {
+  Experts experts;
+  for (int64_t t = 0; t < route.n; ++t) {
+    experts.emplace_back(route.experts + t * route.k, route.experts + (t + 1) * route.k);
+    std::sort(experts.back().begin(), experts.back().end());
+  }
+  return experts;
+}
+
 struct Result {
-  double logprob_error = 0;   // max
-  double gradient_error = 0;  // relative L2 over all tensors
+  std::vector<float> logprobs;
+  std::vector<Experts> experts;  // of each sparse layer
+  double logprob_error = 0;      // max
+  double gradient_error = 0;     // relative L2 over all tensors
   double cosine = 0;
 };
 
-Result Run(const std::string& name, DType dtype, int threads) {
+// Computes in `dtype` with weights that were rounded to `stored`.
+Result Run(const std::string& name, DType dtype, int threads, DType stored) {
   const std::string dir = GoldenPath(name);
   const ModelConfig config = LoadModelConfig(dir).value();
   const Transformer model(config);
+  const Device on(kernels::Cpu(), threads);
   Weights weights(model.layout(), dtype);
-  const HfReader reader = HfReader::Open(dir).value();
-  REQUIRE_OK(LoadWeights(reader, config, model.layout(), weights));
+  {
+    Weights loaded(model.layout(), stored);
+    const HfReader reader = HfReader::Open(dir).value();
+    REQUIRE_OK(LoadWeights(reader, config, model.layout(), loaded));
+    on.Run(on.table().cast, kernels::CastArgs{.x = loaded.parameters.data(),
+                                              .y = weights.parameters.data(),
+                                              .n = model.layout().size(),
+                                              .from = stored,
+                                              .to = dtype});
+    std::memcpy(weights.biases.data(), loaded.biases.data(),
+                static_cast<size_t>(loaded.biases.bytes()));
+  }
   const Golden golden(dir);
   const Rows rows = MakeRows(golden);
-  const Device on(kernels::Cpu(), threads);
   Arena arena;
   ParameterArena gradients(model.layout().size(), DType::kF32);
   SavedForward saved;
@@ -114,6 +139,9 @@ Result Run(const std::string& name, DType dtype, int threads) {
   model.Backward(on, arena, weights, rows.batch, saved, dhidden, 0, gradients);
 
   Result result;
+  result.logprobs = logp;
+  for (const SavedBlock& block : saved.blocks)
+    if (block.route.n > 0) result.experts.push_back(ExpertsOf(block.route));
   for (size_t i = 0; i < logp.size(); ++i)
     result.logprob_error = std::max(result.logprob_error, std::abs(logp[i] - rows.want[i]));
   double difference = 0, norm = 0, own = 0, dot = 0;
@@ -146,29 +174,64 @@ TEST_CASE("f32: logprobs within 2e-5 and gradients within 1e-4 of the float64 re
           "[model]") {
   for (const std::string& name : Everything()) {
     INFO(name);
-    const Result r = Run(name, DType::kF32, 1);
+    const Result r = Run(name, DType::kF32, 1, DType::kF32);
     CHECK(r.logprob_error <= 2e-5);
     CHECK(r.gradient_error <= 1e-4);
-    const Result threaded = Run(name, DType::kF32, 2);
+    const Result threaded = Run(name, DType::kF32, 2, DType::kF32);
     CHECK(threaded.logprob_error == r.logprob_error);
     CHECK(threaded.gradient_error == r.gradient_error);
   }
 }
 
+// Which of `rows` one flip can have reached: in bf16 a token takes another expert than in f32,
+// where two are all but tied, and what it then computes is seen by the tokens behind it.
+std::vector<bool> Flipped(const Rows& rows, const Result& a, const Result& b) {
+  std::vector<bool> reached(rows.batch.ids.size());
+  for (size_t layer = 0; layer < a.experts.size(); ++layer)
+    for (size_t s = 0; s + 1 < rows.batch.q_start.size(); ++s) {
+      bool flipped = false;
+      for (auto t = static_cast<size_t>(rows.batch.q_start[s]);
+           t < static_cast<size_t>(rows.batch.q_start[s + 1]); ++t) {
+        flipped = flipped || a.experts[layer][t] != b.experts[layer][t];
+        reached[t] = reached[t] || flipped;
+      }
+    }
+  return reached;
+}
+
 TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]") {
-  if (!kernels::CpuHasBf16()) {
-    WARN("SKIPPED: no bf16 matrix unit");
-    return;
-  }
-  // Without the stored forms: their rounding moves router scores, and a token that takes another
-  // expert in bf16 than in f64 is 0.1 nat off (transformers' bf16 on dsv3_fp8_b16: 0.10).
-  for (const std::string name : kGoldens) {
-    if (name == "dsv2_group")
-      continue;  // scale 16 turns one expert's flip into 0.2 nat (models.md 5.2)
+  if (!kernels::CpuHasBf16()) HONE_SKIP("no bf16 matrix unit");
+  for (const std::string& name : Everything()) {
     INFO(name);
-    const Result r = Run(name, DType::kBF16, 1);
-    CHECK(r.logprob_error <= 5e-2);
+    const Result r = Run(name, DType::kBF16, 1, DType::kBF16);
     CHECK(r.cosine >= 0.99);
+    // Two are above: dsv2_group (5.5e-2), where scale 16 makes rounding the weights alone
+    // cost 3.4e-2, and dsv3_sharded_bf16 (5.3e-2), where a token takes another expert. The next
+    // test looks closer.
+    const bool wide = name == "dsv2_group" || name == "dsv3_sharded_bf16";
+    CHECK(r.logprob_error <= (wide ? 6e-2 : 5e-2));
+  }
+}
+
+TEST_CASE("bf16: within 4e-2 of f32 with the same rounded weights where the experts are the same",
+          "[model]") {
+  if (!kernels::CpuHasBf16()) HONE_SKIP("no bf16 matrix unit");
+  for (const std::string& name : Everything()) {
+    INFO(name);
+    const Rows rows = MakeRows(Golden(GoldenPath(name)));
+    const Result r = Run(name, DType::kBF16, 1, DType::kBF16);
+    const Result exact = Run(name, DType::kF32, 1, DType::kBF16);
+    const std::vector<bool> flipped = Flipped(rows, r, exact);
+    int same = 0;
+    for (size_t i = 0; i < rows.scored.size(); ++i) {
+      const double error = std::abs(r.logprobs[i] - exact.logprobs[i]);
+      const bool other = flipped[static_cast<size_t>(rows.scored[i])];
+      same += !other;
+      CHECK(error <= (other ? 0.2 : 4e-2));
+    }
+    CHECK(same > 10);  // of 32
+    const bool no_ties = name == "dsv2_group" || name == "moonlight" || name == "dsv3_fp8_b128";
+    if (exact.experts.empty() || no_ties) CHECK(same == static_cast<int>(rows.scored.size()));
   }
 }
 

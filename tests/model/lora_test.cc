@@ -191,12 +191,12 @@ TEST_CASE("adapters go to PEFT's files and come back to the bit", "[model]") {
   CHECK(lora->targets == kAll.targets);
   Adapted b("qwen3_moe", *lora);
   Fill(b.weights.adapters, 99, 1);
-  REQUIRE_OK(LoadAdapters(path + "/adapter", b.model.layout(), b.weights));
+  REQUIRE_OK(LoadAdapters(path + "/adapter", b.model.layout(), b.weights.adapters));
   CHECK(std::memcmp(a.weights.adapters.data(), b.weights.adapters.data(),
                     static_cast<size_t>(a.weights.adapters.bytes())) == 0);
   // Of another model.
   Adapted c("llama_gqa_linear", *lora);
-  CHECK_CODE(LoadAdapters(path + "/adapter", c.model.layout(), c.weights),
+  CHECK_CODE(LoadAdapters(path + "/adapter", c.model.layout(), c.weights.adapters),
              absl::StatusCode::kInvalidArgument);
 }
 

@@ -5,7 +5,10 @@
 #include <iterator>
 #include <random>
 
+#include "libs/base/random.h"
+#include "libs/model/adapter.h"
 #include "libs/model/load.h"
+#include "libs/model/lora.h"
 #include "libs/model/tensor_map.h"
 #include "nlohmann/json.hpp"
 #include "tests/model/checkpoints.h"
@@ -51,10 +54,11 @@ struct Loaded {
 };
 
 absl::Status Convert(const std::string& from, const std::string& to, DType dtype,
-                     int64_t shard = 1 << 20) {
+                     int64_t shard = 1 << 20, const std::string& adapter = "") {
   auto folder = FolderWriter::Create(to);
   REQUIRE_OK(folder);
-  if (const absl::Status s = ConvertModel(**folder, "", from, dtype, {.max_shard_bytes = shard});
+  if (const absl::Status s =
+          ConvertModel(**folder, "", from, dtype, {.max_shard_bytes = shard}, adapter);
       !s.ok())
     return s;
   return (*folder)->Commit();
@@ -103,6 +107,52 @@ TEST_CASE("fp8 becomes bf16 without a trace of its scales", "[model]") {
     CHECK_FALSE(ReadJson(dir.path() + "/a/config.json").contains("quantization_config"));
     CHECK(Loaded(GoldenPath(name), DType::kBF16).SameAs(Loaded(dir.path() + "/a", DType::kBF16)));
   }
+}
+
+TEST_CASE("a merged adapter gives the bits that rollout and learner compute with", "[model]") {
+  for (const char* name : {"dsv3_sharded_bf16", "qwen3_moe"})
+    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      INFO(name);
+      testing::TempDir dir;
+      const ModelConfig config = *LoadModelConfig(GoldenPath(name));
+      const ParameterLayout layout(config,
+                                   {.rank = 3, .alpha = 6, .targets = {LoraConfig::kAllLinear}});
+      Weights weights(layout, dtype);
+      REQUIRE_OK(LoadWeights(*HfReader::Open(GoldenPath(name)), config, layout, weights));
+      RandomStream random(uint64_t{5});
+      for (int64_t i = 0; i < layout.adapters_size(); ++i)
+        static_cast<float*>(weights.adapters.data())[i] = static_cast<float>(0.1 * random.Normal());
+      auto folder = FolderWriter::Create(dir.path() + "/run");
+      REQUIRE_OK(SaveAdapters(**folder, "adapter", GoldenPath(name), layout, weights));
+      REQUIRE_OK((*folder)->Commit());
+      const std::string adapter = dir.path() + "/run/adapter";
+      REQUIRE_OK(Convert(GoldenPath(name), dir.path() + "/merged", dtype, 20000, adapter));
+
+      Arena arena;
+      MergeAdapters(Device(kernels::Cpu(), 2), arena, layout, weights);
+      const auto written = HfReader::Open(dir.path() + "/merged");
+      REQUIRE_OK(written);
+      size_t merged = 0;
+      for (const ParameterLayout::Layer& layer : layout.layers())
+        for (const ParameterLayout::Adapter& a : layer.adapters) {
+          const Matrix want = weights.View(a.target);
+          const std::string got = Raw(*written, a.module + ".weight");
+          REQUIRE(got.size() == static_cast<size_t>(want.rows * want.cols * BytesOf(dtype)));
+          CHECK(std::memcmp(got.data(), want.data, got.size()) == 0);
+          ++merged;
+        }
+      CHECK(merged > 20);
+      // A plain checkpoint: the source's tensors, and those without an adapter unchanged.
+      CHECK(written->tensors().size() == HfReader::Open(GoldenPath(name))->tensors().size());
+      const Loaded before(GoldenPath(name), dtype), after(dir.path() + "/merged", dtype);
+      const auto norm = before.layout.final_norm();
+      CHECK(std::memcmp(before.weights.parameters.View(norm).data,
+                        after.weights.parameters.View(norm).data,
+                        static_cast<size_t>(norm.cols * BytesOf(dtype))) == 0);
+      // Of another model.
+      CHECK_CODE(Convert(GoldenPath("llama2_mha"), dir.path() + "/other", dtype, 20000, adapter),
+                 absl::StatusCode::kInvalidArgument);
+    }
 }
 
 TEST_CASE("layers for multi-token prediction are carried through byte for byte", "[model]") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -29,7 +30,7 @@ namespace hone::cli {
 namespace {
 
 struct Flags {
-  std::string model, to, precision = "bf16";
+  std::string model, to, adapter, precision = "bf16";
   MemoryUse use = DefaultMemoryUse();
   double max_shard_gb = 5;
   ModelCheckOptions check;
@@ -151,11 +152,18 @@ absl::StatusOr<int> Inspect(Context& context, const Flags& flags) {
   return kExitOk;
 }
 
+// `path`, or the folder `adapter` in it when `path` is a checkpoint of a run with model.lora.
+std::string AdapterFolderOf(const std::string& path) {
+  const std::string inner = path + "/adapter";
+  return std::filesystem::exists(inner + "/adapter_config.json") ? inner : path;
+}
+
 absl::StatusOr<int> Convert(Context& context, const Flags& flags) {
   const auto shard = static_cast<int64_t>(flags.max_shard_gb * 1e9);
   HONE_ASSIGN_OR_RETURN(const auto folder, FolderWriter::Create(flags.to));
   HONE_RETURN_IF_ERROR(ConvertModel(*folder, "", ModelFolderOf(flags.model),
-                                    DTypeOf(flags.precision), {.max_shard_bytes = shard}));
+                                    DTypeOf(flags.precision), {.max_shard_bytes = shard},
+                                    AdapterFolderOf(flags.adapter)));
   HONE_RETURN_IF_ERROR(folder->Commit());
   HONE_ASSIGN_OR_RETURN(const HfReader written, HfReader::Open(flags.to));
   int64_t bytes = 0;
@@ -224,10 +232,13 @@ void AddModelCommands(CLI::App& app, Context& context) {
   {
     const auto flags = std::make_shared<Flags>();
     CLI::App* command =
-        AddCommand(*model, context, "convert", "write it again in another dtype or other shards",
+        AddCommand(*model, context, "convert",
+                   "write it again: another dtype, other shards, with an adapter merged",
                    [flags](Context& c) { return Convert(c, *flags); });
     command->add_option("model", flags->model, kFolder)->required();
     command->add_option("to", flags->to, "the new folder")->required();
+    command->add_option("--adapter", flags->adapter,
+                        "merge it: PEFT folder, or a checkpoint of a run with model.lora");
     AddPrecision(*command, flags, "of the weights");
     command->add_option("--max-shard-gb", flags->max_shard_gb, "largest file, 1e9 bytes")
         ->check(CLI::Range(1e-6, 1e6))
