@@ -27,7 +27,8 @@ absl::Status CheckLora(const LoraConfig& lora, const ModelConfig& config);
 // has its own random stream keyed by (seed, name).
 void InitializeAdapters(const ParameterLayout& layout, uint64_t seed, Weights& weights);
 
-// Makes W' anew after W, A or B changed. Nothing to do for a layout without adapters.
+// Makes W' anew after W, A or B changed, on the device's stream. Nothing to do for a layout without
+// adapters.
 void MergeAdapters(const Device& on, Arena& arena, const ParameterLayout& layout, Weights& weights);
 
 // Adds the gradients of layer `layer`'s A and B to `gradients` (f32, layout.trained()), given those

@@ -156,7 +156,7 @@ TEST_CASE("f32: logprobs within 2e-5 and gradients within 1e-4 of the float64 re
 }
 
 TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]") {
-  if (!kernels::CpuHasBf16()) {
+  if (!kernels::Cpu().has_bf16()) {
     WARN("SKIPPED: no bf16 matrix unit");
     return;
   }
