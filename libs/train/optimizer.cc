@@ -149,9 +149,17 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
   for (int64_t i = 0; i < count; ++i)  // Frobenius norm 1
     axpby(x + i * size, x + i * size, size, 0,
           1 / (std::sqrt(squares[static_cast<size_t>(i)]) + 1e-7));
-  float* gram = arena.NewArray<float>(count * side * side);
-  float* poly = arena.NewArray<float>(count * side * side);
   constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;
+  // A row of padding behind each square, so that the diagonals of all of them are one column whose
+  // elements are side + 1 apart.
+  const int64_t square_stride = side * (side + 1);
+  const int64_t squares_size = count * square_stride;
+  float* gram = arena.NewArray<float>(squares_size);
+  float* poly = arena.NewArray<float>(squares_size);
+  for (float* padded : {gram, poly})
+    on.Zero(padded, squares_size * static_cast<int64_t>(sizeof(float)));
+  const std::vector<float> identity = {static_cast<float>(kA)};
+  const auto [a_on_diagonal] = on.Upload(arena, identity);
   GemmArgs square{.a = x,
                   .b = x,
                   .c = gram,
@@ -164,7 +172,7 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
                   .batch = count,
                   .stride_a = size,
                   .stride_b = size,
-                  .stride_c = side * side,
+                  .stride_c = square_stride,
                   .layout = tall ? Layout::kTN : Layout::kNT};
   GemmArgs fourth{.a = gram,
                   .b = gram,
@@ -176,21 +184,25 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
                   .ldb = side,
                   .ldc = side,
                   .batch = count,
-                  .stride_a = side * side,
-                  .stride_b = side * side,
-                  .stride_c = side * side,
+                  .stride_a = square_stride,
+                  .stride_b = square_stride,
+                  .stride_c = square_stride,
                   .layout = Layout::kNN};
   for (int step = 0; step < 5; ++step) {
     square.a = square.b = x;
     on.Run(on.table().gemm, square);
     on.Run(on.table().gemm, fourth);
-    axpby(gram, poly, count * side * side, kB, kC);
-    on.Copy(next, x, n * static_cast<int64_t>(sizeof(float)));
-    axpby(next, next, n, 0, kA);
+    axpby(gram, poly, squares_size, kB, kC);
+    on.Run(on.table().bias, kernels::BiasArgs{.x = poly,
+                                              .bias = a_on_diagonal,
+                                              .out = poly,
+                                              .n = count * side,
+                                              .c = 1,
+                                              .ldx = side + 1,
+                                              .ldo = side + 1});
     on.Run(on.table().gemm, GemmArgs{.a = tall ? x : poly,
                                      .b = tall ? poly : x,
                                      .c = next,
-                                     .add = next,
                                      .m = rows,
                                      .n = cols,
                                      .k = side,
@@ -198,8 +210,8 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
                                      .ldb = tall ? side : cols,
                                      .ldc = cols,
                                      .batch = count,
-                                     .stride_a = tall ? size : side * side,
-                                     .stride_b = tall ? side * side : size,
+                                     .stride_a = tall ? size : square_stride,
+                                     .stride_b = tall ? square_stride : size,
                                      .stride_c = size,
                                      .layout = Layout::kNN});
     std::swap(x, next);
