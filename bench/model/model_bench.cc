@@ -1,4 +1,4 @@
-// model_bench [f32|bf16] [THREADS] [train|decode]: a DeepSeek-V3-shaped model of about 100 M
+// model_bench [f32|bf16] [THREADS] [train|decode|all] [cpu|cuda]: a DeepSeek-V3-shaped model of about 100 M
 // parameters with random weights.
 //   training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the
 //   same dtype decoding: tokens per second of 64 sequences, over the lower of two bounds: every

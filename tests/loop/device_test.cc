@@ -65,6 +65,15 @@ std::map<std::string, std::string> Tensors(const std::string& folder) {
   return files;
 }
 
+TEST_CASE("a run is refused where its device cannot be had", "[loop]") {
+  CHECK(TableFor(v1::DEVICE_CPU).value() == &kernels::Cpu());
+  CHECK(TableFor(v1::DEVICE_UNSPECIFIED).value() == TableFor(v1::DEVICE_AUTO).value());
+  const kernels::Table* cuda = kernels::Cuda();
+  if (cuda != nullptr && MissingEntries(*cuda).empty()) HONE_SKIP("there is a complete GPU");
+  CHECK(TableFor(v1::DEVICE_AUTO).value() == &kernels::Cpu());
+  CHECK_CODE(TableFor(v1::DEVICE_CUDA), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_CASE("a device's checkpoint holds the bytes of the host's and restores the device", "[loop]") {
   const LoraConfig lora{.rank = 2, .alpha = 4, .targets = {LoraConfig::kAllLinear}};
   for (const DType dtype : {DType::kF32, DType::kBF16}) {

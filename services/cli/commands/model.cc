@@ -169,10 +169,12 @@ absl::StatusOr<int> Convert(Context& context, const Flags& flags) {
 absl::StatusOr<int> Verify(Context& context, Flags flags) {
   flags.check.dtype = DTypeOf(flags.precision);
   flags.check.generate = !flags.no_generation;
-  HONE_ASSIGN_OR_RETURN(flags.check.table, TableFor(flags.device));
-  if (flags.check.generate && flags.check.dtype == DType::kBF16 && !flags.check.table->has_bf16())
-    return absl::FailedPreconditionError(
-        "--precision bf16 cannot generate on this processor; use f32 or --no-generation");
+  if (flags.check.generate) {
+    HONE_ASSIGN_OR_RETURN(flags.check.table, TableFor(flags.device));
+    if (flags.check.dtype == DType::kBF16 && !flags.check.table->has_bf16())
+      return absl::FailedPreconditionError(
+          "--precision bf16 cannot generate on this processor; use f32 or --no-generation");
+  }
   if (flags.check.threads == 0)
     flags.check.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const v1::ModelCheckReport report = CheckModel(flags.model, flags.check);
