@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
       {Layout::kNT, 16, 2048, 2048},  {Layout::kNT, 2048, 2048, 2048}};
   for (DType dtype : {DType::kF32, DType::kBF16}) {
     if (argc > 1 && (argv[1][0] == 'f') != (dtype == DType::kF32)) continue;
-    if (dtype == DType::kBF16 && !hone::kernels::CpuHasBf16()) {
+    if (dtype == DType::kBF16 && !hone::kernels::Cpu().has_bf16()) {
       std::printf("SKIPPED: no bf16 unit\n");
       continue;
     }

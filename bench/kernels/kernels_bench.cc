@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
       if (c.name.find(filter) == std::string::npos) continue;
       Measure(c, DType::kF32, team);
       const bool product = c.name.find("gemm") != std::string::npos;
-      if (c.bf16_tolerance > 0 && (!product || hone::kernels::CpuHasBf16()))
+      if (c.bf16_tolerance > 0 && (!product || hone::kernels::Cpu().has_bf16()))
         Measure(c, DType::kBF16, team);
     }
   hone::kernels::Cpu().close(team);

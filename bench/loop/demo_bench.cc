@@ -59,7 +59,7 @@ int Main(const std::string& dir, int threads, int sft_steps, int grpo_steps) {
   const auto sft = Read(dir + "/sft.jsonl", *tokenizer);
   const auto rl = Read(dir + "/rl.jsonl", *tokenizer);
   Trainer trainer(model, {.threads = threads, .vocab = tokenizer->vocab_size()});
-  InitializeWeights(model.layout(), 1, static_cast<float*>(trainer.weights().parameters.data()));
+  InitializeWeights(model.layout(), 1, trainer.weights());
   trainer.WeightsChanged();
 
   v1::SftStage cold;

@@ -1,4 +1,4 @@
-// model_bench [f32|bf16] [THREADS] [train|decode|merge]: a DeepSeek-V3-shaped model of about 100 M
+// model_bench [f32|bf16] [THREADS] [train|decode|merge|all] [cpu|cuda]: a DeepSeek-V3-shaped model of about 100 M
 // parameters with random weights.
 //   training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the
 //   same dtype decoding: tokens per second of 64 sequences, over the lower of two bounds: every
@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <thread>
 
 #include "libs/base/random.h"
 #include "libs/engine/engine.h"
@@ -32,10 +31,9 @@ double Now() {
 }
 
 // FLOP per second of C = A B^T, 2048^3, the best of several.
-double GemmPeak(DType dtype, int threads) {
+double GemmPeak(const Device& on, DType dtype) {
   constexpr int64_t kN = 2048;
-  const Device on(kernels::Cpu(), threads);
-  const Memory a(kN * kN * 4), b(kN * kN * 4), c(kN * kN * 4);
+  const Memory a(kN * kN * 4, on.table()), b(kN * kN * 4, on.table()), c(kN * kN * 4, on.table());
   double best = 0;
   for (int i = 0; i < 8; ++i) {
     const double start = Now();
@@ -50,31 +48,24 @@ double GemmPeak(DType dtype, int threads) {
                                               .ldc = kN,
                                               .dtype = dtype,
                                               .c_dtype = DType::kF32});
+    on.Synchronize();
     best = std::max(best, 2.0 * kN * kN * kN / (Now() - start));
   }
   return best;
 }
 
-// Bytes per second of reading memory with all threads, the best of several.
-double ReadBandwidth(int threads) {
+// Bytes per second of reading memory, the best of several.
+double ReadBandwidth(const Device& on) {
   const int64_t bytes = int64_t{512} << 20;
-  const Memory memory(bytes);
+  const Memory memory(bytes, on.table()), sum(sizeof(double), on.table());
   double best = 0;
   for (int i = 0; i < 5; ++i) {
-    std::vector<double> sums(static_cast<size_t>(threads));
     const double start = Now();
-    std::vector<std::thread> pool;
-    for (int t = 0; t < threads; ++t)
-      pool.emplace_back([&, t] {
-        const int64_t n = bytes / 4 / threads;
-        const kernels::Error error =
-            kernels::Cpu().sum_squares({.x = static_cast<const float*>(memory.data()) + t * n,
-                                        .n = n,
-                                        .out = &sums[static_cast<size_t>(t)]},
-                                       nullptr);
-        HONE_CHECK(error == nullptr);
-      });
-    for (std::thread& t : pool) t.join();
+    on.Run(on.table().sum_squares,
+           kernels::SumSquaresArgs{.x = static_cast<const float*>(memory.data()),
+                                   .n = bytes / 4,
+                                   .out = static_cast<double*>(sum.data())});
+    on.Synchronize();
     best = std::max(best, static_cast<double>(bytes) / (Now() - start));
   }
   return best;
@@ -135,17 +126,17 @@ void Decode(const Transformer& model, const Weights& weights, DType dtype, int t
       rate, read, compute, 100 * rate / std::min(read, compute));
 }
 
-void Merge(const ModelConfig& config, const Weights& base, int threads) {
+void Merge(const ModelConfig& config, const Weights& base, const Device& on) {
   const ParameterLayout layout(config,
                                {.rank = 16, .alpha = 32, .targets = {LoraConfig::kAllLinear}});
   Weights weights(layout, base);
   InitializeAdapters(layout, 1, weights);
-  const Device on(kernels::Cpu(), threads);
-  Arena arena;
+  Arena arena(on.table());
   double best = 1e9;
   for (int i = 0; i < 5; ++i) {
     const double start = Now();
     MergeAdapters(on, arena, layout, weights);
+    on.Synchronize();
     best = std::min(best, Now() - start);
   }
   std::printf(
@@ -155,30 +146,27 @@ void Merge(const ModelConfig& config, const Weights& base, int threads) {
       static_cast<double>(layout.adapters_size()) * 4 / 1e6);
 }
 
-int Main(DType dtype, int threads, const char* part) {
+int Main(DType dtype, int threads, const char* part, DeviceKind kind) {
+  const auto table = FindTable(kind);
+  HONE_CHECK(table.ok()) << table.status().ToString();
   const ModelConfig config = ParseModelConfig(kConfig).value();
-  const Transformer model(config);
+  const Transformer model(config, 0, {}, **table);
   Trainer trainer(model, {.threads = threads, .dtype = dtype});
-  std::vector<float> values(static_cast<size_t>(model.layout().size()));
-  InitializeWeights(model.layout(), 1, values.data());
-  const kernels::Error error = kernels::Cpu().cast({.x = values.data(),
-                                                    .y = trainer.weights().parameters.data(),
-                                                    .n = model.layout().size(),
-                                                    .from = DType::kF32,
-                                                    .to = dtype},
-                                                   nullptr);
-  HONE_CHECK(error == nullptr) << error;
+  InitializeWeights(model.layout(), 1, trainer.weights());
   trainer.WeightsChanged();
-  const double peak = GemmPeak(dtype, threads);
-  const double bandwidth = ReadBandwidth(threads);
-  std::printf("%s, %d threads, %.1f M parameters; GEMM peak %.0f GFLOP/s, read %.1f GB/s\n",
-              dtype == DType::kF32 ? "f32" : "bf16", threads,
+  const Device on(**table, threads);
+  const double peak = GemmPeak(on, dtype);
+  const double bandwidth = ReadBandwidth(on);
+  std::printf("%s, %s, %d threads, %.1f M parameters; GEMM peak %.0f GFLOP/s, read %.1f GB/s\n",
+              (*table)->name, dtype == DType::kF32 ? "f32" : "bf16", threads,
               static_cast<double>(model.layout().size()) / 1e6, peak / 1e9, bandwidth / 1e9);
 
-  const auto asked = [&](const char* name) { return *part == 0 || std::strcmp(part, name) == 0; };
+  const auto asked = [&](const char* name) { 
+    return std::strcmp(part, "all") == 0 || std::strcmp(part, name) == 0;
+  };
   if (asked("train")) Train(trainer, config, peak);
   if (asked("decode")) Decode(model, trainer.weights(), dtype, threads, peak, bandwidth);
-  if (asked("merge")) Merge(config, trainer.weights(), threads);
+  if (asked("merge")) Merge(config, trainer.weights(), on);
   return 0;
 }
 
@@ -188,5 +176,7 @@ int Main(DType dtype, int threads, const char* part) {
 int main(int argc, char** argv) {
   const bool f32 = argc > 1 && std::strcmp(argv[1], "f32") == 0;
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
-  return hone::Main(f32 ? hone::DType::kF32 : hone::DType::kBF16, threads, argc > 3 ? argv[3] : "");
+  const bool cuda = argc > 4 && std::strcmp(argv[4], "cuda") == 0;
+  return hone::Main(f32 ? hone::DType::kF32 : hone::DType::kBF16, threads, argc > 3 ? argv[3] : "all",
+                    cuda ? hone::DeviceKind::kCuda : hone::DeviceKind::kCpu);
 }

@@ -27,7 +27,7 @@ int64_t WorthOf(DType dtype) {
 constexpr int64_t kEdge = 96;
 
 Error CheckType(DType dtype) {
-  return dtype == DType::kBF16 && !CpuHasBf16()
+  return dtype == DType::kBF16 && !cpu::HasBf16()
              ? "gemm: bf16 needs a processor with AMX or AVX512-BF16"
              : nullptr;
 }

@@ -9,7 +9,7 @@ namespace hone::kernels::cpu::HONE_ISA {
 #if !defined(__AVX512BF16__)
 
 void ComputeBlockPairs(const Product&, int64_t, int64_t, int64_t, int64_t) {
-  __builtin_trap();  // CpuHasBf16() implies the other instruction set
+  __builtin_trap();  // HasBf16() implies the other instruction set
 }
 void ComputeWords(const WordProduct&) {
   __builtin_trap();

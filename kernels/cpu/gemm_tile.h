@@ -35,7 +35,7 @@ inline constexpr int kTileRows = 6, kTileVecs = 1;
 inline constexpr int64_t kTileCols = kTileVecs * kLanes;
 
 // Rows [m0, m1), columns [n0, n1) of the product; uses the thread's Scratch. bf16 only if
-// CpuHasBf16(): by AMX where there is one, else by pairs (AVX512-BF16).
+// HasBf16(): by AMX where there is one, else by pairs (AVX512-BF16).
 void ComputeBlock(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 void ComputeBlockAmx(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 void ComputeBlockPairs(const Product& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1);

@@ -48,7 +48,7 @@ void WeightsClient::End() {
 }
 
 void WeightsClient::Follow(const std::string& run_id, const std::string& address,
-                           const ParameterLayout& layout, DType dtype,
+                           const Transformer& transformer, DType dtype,
                            std::shared_ptr<const Weights> base, std::function<void()> arrived) {
   End();
   {
@@ -60,7 +60,8 @@ void WeightsClient::Follow(const std::string& run_id, const std::string& address
   Subscription& s = *subscription_;
   s.run_id = run_id;
   s.address = address;
-  s.stager = std::make_unique<Stager>(run_id, layout, dtype, std::move(base));
+  s.stager = std::make_unique<Stager>(run_id, transformer.layout(), dtype, std::move(base),
+                                      /*have_version=*/-1, transformer.table());
   s.arrived = std::move(arrived);
   s.thread = std::thread([this, &s] { Serve(s); });
 }

@@ -20,7 +20,7 @@ class WeightsClient final : public WeightsSource {
   WeightsClient(std::string worker_id, const rpc::ClientTls& tls, Metrics* metrics);
   ~WeightsClient() override;
 
-  void Follow(const std::string& run_id, const std::string& address, const ParameterLayout& layout,
+  void Follow(const std::string& run_id, const std::string& address, const Transformer& transformer,
               DType dtype, std::shared_ptr<const Weights> base,
               std::function<void()> arrived) override;
   Arrival Take() override;

@@ -91,6 +91,8 @@ void ApplyDefaults(v1::SamplingParams& sampling) {
 void ApplyDefaults(v1::RunSpec& spec) {
   if (spec.model().precision() == v1::PRECISION_UNSPECIFIED)
     spec.mutable_model()->set_precision(v1::PRECISION_F32);
+  if (spec.model().device() == v1::DEVICE_UNSPECIFIED)
+    spec.mutable_model()->set_device(v1::DEVICE_AUTO);
   for (v1::StageSpec& stage : *spec.mutable_stages()) {
     if (stage.has_sft()) Fill(*stage.mutable_sft());
     if (stage.has_pretrain()) Fill(*stage.mutable_pretrain());

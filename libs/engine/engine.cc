@@ -1,6 +1,8 @@
 #include "libs/engine/engine.h"
 
 #include <algorithm>
+#include <bit>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/random.h"
@@ -25,11 +27,12 @@ Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const
       options_(options),
       vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
       sink_(std::move(sink)),
-      device_(kernels::Cpu(), options.threads),
+      device_(transformer.table(), options.threads),
+      arena_(transformer.table()),
       cache_(transformer.config(),
              (options.cache_tokens + BlockAllocator::kBlockTokens - 1) /
                  BlockAllocator::kBlockTokens * BlockAllocator::kBlockTokens,
-             options.dtype),
+             options.dtype, transformer.table()),
       blocks_(cache_.rows() / BlockAllocator::kBlockTokens) {
   HONE_CHECK(vocab_ <= transformer.config().vocab) << vocab_;
 }
@@ -50,6 +53,7 @@ int64_t Engine::running() const {
 void Engine::SetWeights(std::shared_ptr<const Weights> weights, int64_t version,
                         InFlight in_flight) {
   HONE_CHECK(weights->parameters.dtype() == options_.dtype);
+  HONE_CHECK(&weights->table() == &device_.table()) << weights->table().name;
   weights_ = std::move(weights);
   version_ = version;
   if (in_flight == InFlight::kKeep) return;
@@ -205,19 +209,15 @@ void Engine::Sweep() {
 }
 
 void Engine::Sample(Plan& plan, const Matrix& hidden) {
-  const auto n = static_cast<int64_t>(plan.draws.size());
-  const Matrix rows = arena_.NewMatrix(n, hidden.cols, hidden.dtype);
-  int32_t* index = arena_.NewArray<int32_t>(n);
-  float* inv_temperature = arena_.NewArray<float>(n);
-  float* top_p = arena_.NewArray<float>(n);
-  int32_t* top_k = arena_.NewArray<int32_t>(n);
-  uint8_t* greedy = arena_.NewArray<uint8_t>(n);
-  uint64_t* seed = arena_.NewArray<uint64_t>(n);
-  uint64_t* position = arena_.NewArray<uint64_t>(n);
-  for (int64_t i = 0; i < n; ++i) {
-    const Plan::Draw& d = plan.draws[static_cast<size_t>(i)];
+  const size_t count = plan.draws.size();
+  std::vector<int32_t> rows(count), top_k(count);
+  std::vector<float> inv_temperature(count), top_p(count);
+  std::vector<uint8_t> greedy(count);
+  std::vector<uint64_t> seed(count), position(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Plan::Draw& d = plan.draws[i];
     const v1::SamplingParams& p = d.group->request.sampling;
-    index[i] = d.row;
+    rows[i] = d.row;
     inv_temperature[i] = InverseTemperatureOf(p);
     top_p[i] = p.top_p() > 0 ? p.top_p() : 1;
     top_k[i] = p.top_k();
@@ -225,28 +225,34 @@ void Engine::Sample(Plan& plan, const Matrix& hidden) {
     seed[i] = d.sequence->noise_key;
     position[i] = d.sequence->tokens.size();
   }
-  ops::GatherRows(device_, hidden, index, rows);
+  kernels::SampleArgs args;
+  const int32_t* index;
+  std::tie(index, args.inv_temperature, args.top_p, args.top_k, args.greedy, args.seed,
+           args.position) =
+      device_.Upload(arena_, rows, inv_temperature, top_p, top_k, greedy, seed, position);
+  const auto n = static_cast<int64_t>(count);
+  const Matrix drawn = arena_.NewMatrix(n, hidden.cols, hidden.dtype);
+  ops::GatherRows(device_, hidden, index, drawn);
   const Matrix head = weights_->parameters.View(transformer_.layout().head());
   const Matrix logits = arena_.NewMatrix(n, head.rows, DType::kF32);
-  ops::Linear(device_, rows, head, logits);
-  const kernels::SampleArgs args{.logits = logits.f32(),
-                                 .inv_temperature = inv_temperature,
-                                 .top_p = top_p,
-                                 .top_k = top_k,
-                                 .greedy = greedy,
-                                 .seed = seed,
-                                 .position = position,
-                                 .token = arena_.NewArray<int32_t>(n),
-                                 .logp = arena_.NewArray<float>(n),
-                                 .entropy = arena_.NewArray<float>(n),
-                                 .kept_mass = arena_.NewArray<float>(n),
-                                 .n = n,
-                                 .v = vocab_,
-                                 .ldl = logits.ld};
+  ops::Linear(device_, drawn, head, logits);
+  args.logits = logits.f32();
+  args.n = n;
+  args.v = vocab_;
+  args.ldl = logits.ld;
+  // Together, so that they come in one download.
+  float* const results = arena_.NewArray<float>(4 * n);
+  args.logp = results;
+  args.entropy = results + n;
+  args.kept_mass = results + 2 * n;
+  args.token = reinterpret_cast<int32_t*>(results + 3 * n);
   device_.Run(device_.table().sample, args);
-  for (int64_t i = 0; i < n; ++i) {
-    const Plan::Draw& d = plan.draws[static_cast<size_t>(i)];
-    Take(*d.group, *d.sequence, args.token[i], args.logp[i], args.entropy[i], args.kept_mass[i]);
+  std::vector<float> got(4 * count);
+  device_.Read(got.data(), results, 4 * n);
+  for (size_t i = 0; i < count; ++i) {
+    const Plan::Draw& d = plan.draws[i];
+    Take(*d.group, *d.sequence, std::bit_cast<int32_t>(got[3 * count + i]), got[i], got[count + i],
+         got[2 * count + i]);
   }
 }
 
@@ -265,8 +271,7 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
                                                      group.prompt.BlocksFor(n), " cache blocks; ",
                                                      blocks_.available(), " are free"));
   const Matrix head = weights_->parameters.View(transformer_.layout().head());
-  std::vector<float> logp(static_cast<size_t>(n - 1)), lse(logp.size()), entropy(logp.size());
-  const std::vector<float> inv(logp.size(), InverseTemperatureOf(group.request.sampling));
+  std::vector<float> logp(static_cast<size_t>(n - 1));
   for (int64_t begin = 0; begin < n - 1; begin += options_.max_batch_tokens) {
     const int64_t end = std::min(n - 1, begin + options_.max_batch_tokens);
     Plan plan;
@@ -276,16 +281,20 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
     AddTokens(plan, group, nullptr, begin, end);
     arena_.Reset();
     const Matrix hidden = transformer_.Infer(device_, arena_, *weights_, plan.batch, cache_);
-    const auto at = static_cast<size_t>(begin);
+    const std::vector<int32_t> next(tokens.begin() + begin + 1, tokens.begin() + end + 1);
+    const std::vector<float> inverse(next.size(), InverseTemperatureOf(group.request.sampling));
+    const auto [targets, inv_temperature] = device_.Upload(arena_, next, inverse);
+    float* const scores = arena_.NewArray<float>(end - begin);
     const std::vector<int64_t> chunks = {0, end - begin};
     ops::HeadLogprob(device_, arena_,
                      {.hidden = hidden,
-                      .targets = tokens.data() + begin + 1,
-                      .inv_temperature = inv.data() + at,
-                      .logp = logp.data() + at,
-                      .lse = lse.data() + at,
-                      .entropy = entropy.data() + at},
+                      .targets = targets,
+                      .inv_temperature = inv_temperature,
+                      .logp = scores,
+                      .lse = arena_.NewArray<float>(end - begin),
+                      .entropy = arena_.NewArray<float>(end - begin)},
                      head, vocab_, chunks);
+    device_.Read(logp.data() + begin, scores, end - begin);
   }
   group.prompt.Free(blocks_);
   return logp;

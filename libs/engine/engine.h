@@ -57,14 +57,16 @@ class Engine {
   // Called from Step, once per completion as it finishes; `verdict` is left empty.
   using Sink = std::function<void(const GroupRequest& request, v1::Completion completion)>;
 
-  // `transformer` and `tokenizer` must outlive the engine; `tokenizer` may be null: then
+  // Computes on the transformer's backend. `transformer` and `tokenizer` must outlive the engine;
+  // `tokenizer` may be null: then
   // completions have no text and stop strings are refused.
   Engine(const Transformer& transformer, const Tokenizer* tokenizer, const Options& options,
          Sink sink);
   ~Engine();
 
-  // Takes effect between steps. The weights are shared and must not change while they are set,
-  // except through another SetWeights of the same object after an update in place.
+  // Takes effect between steps. The weights are in memory of the same backend, shared and must not
+  // change while they are set, except through another SetWeights of the same object after an update
+  // in place.
   void SetWeights(std::shared_ptr<const Weights> weights, int64_t version, InFlight in_flight);
   int64_t version() const { return version_; }
 

@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
-#include "libs/model/parameters.h"
+#include "libs/model/transformer.h"
 #include "libs/weights/snapshot.h"
 #include "proto/hone/v1/coordinator.pb.h"
 #include "proto/hone/v1/reward.pb.h"
@@ -55,10 +55,11 @@ class WeightsSource {
  public:
   virtual ~WeightsSource() = default;
   // Follows a run's weights from now on, in the background; a second call replaces the first.
-  // `layout` must live until the next call or destruction; `base` as in Stager. `arrived` is called
+  // `transformer`, whose layout and backend the weights are for, must live until the next call or
+  // destruction; `base` as in Stager. `arrived` is called
   // (from any thread) when Take has something.
   virtual void Follow(const std::string& run_id, const std::string& address,
-                      const ParameterLayout& layout, DType dtype,
+                      const Transformer& transformer, DType dtype,
                       std::shared_ptr<const Weights> base, std::function<void()> arrived) = 0;
   struct Arrival {
     std::shared_ptr<const Weights> weights;  // null: nothing new

@@ -82,8 +82,8 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   s.highest_version = acquired.highest_version();
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
-  s.transformer = 
-      std::make_unique<Transformer>(s.folder.config, s.folder.max_context, s.folder.lora);
+  s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context,
+                                                s.folder.lora, *s.folder.table);
   s.trainer =
       std::make_unique<Trainer>(*s.transformer, Trainer::Options{.threads = options_.threads,
                                                                  .dtype = s.folder.dtype,
@@ -102,15 +102,7 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
     return absl::OkStatus();
   }
   if (model.random_init()) {
-    std::vector<float> values(static_cast<size_t>(s.transformer->layout().size()));
-    InitializeWeights(s.transformer->layout(), s.spec.seed(), values.data());
-    const kernels::Error error = kernels::Cpu().cast({.x = values.data(),
-                                                      .y = s.trainer->weights().parameters.data(),
-                                                      .n = static_cast<int64_t>(values.size()),
-                                                      .from = DType::kF32,
-                                                      .to = s.folder.dtype},
-                                                     nullptr);
-    HONE_CHECK(error == nullptr) << error;
+    InitializeWeights(s.transformer->layout(), s.spec.seed(), s.trainer->weights());
   } else {
     if (s.transformer->layout().adapted())
       InitializeAdapters(s.transformer->layout(), s.spec.seed(), s.trainer->weights());
@@ -129,6 +121,7 @@ absl::Status LearnerLoop::Work(const v1::AcquireRunResponse& acquired) {
   HONE_RETURN_IF_ERROR(Load(s, acquired));
   Log(LogLevel::kInfo, s.resumed ? "run resumed" : "run begins",
       {{"run", s.run_id},
+       {"device", s.folder.table->name},
        {"step", s.position.step},
        {"parameters", s.transformer->layout().size()},
        {"trained", s.transformer->layout().trained_size()}});

@@ -11,6 +11,16 @@
 #include "libs/model/lora.h"
 
 namespace hone {
+absl::StatusOr<const kernels::Table*> TableFor(v1::Device device) {
+  switch (device) {
+    case v1::DEVICE_CPU:
+      return FindTable(DeviceKind::kCpu);
+    case v1::DEVICE_CUDA:
+      return FindTable(DeviceKind::kCuda);
+    default:
+      return FindTable(DeviceKind::kAuto);
+  }
+}
 
 absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
   if (!spec.adapter().empty()) return ReadAdapterConfig(spec.adapter());
@@ -48,8 +58,9 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec) {
     return absl::InvalidArgumentError(
         absl::StrCat("model.max_context ", folder.max_context, " is above the model's ",
                      folder.config.max_positions, " positions (", spec.path(), ")"));
+  HONE_ASSIGN_OR_RETURN(folder.table, TableFor(spec.device()));
   if (spec.precision() == v1::PRECISION_BF16) {
-    if (!kernels::CpuHasBf16())
+    if (!folder.table->has_bf16())
       return absl::FailedPreconditionError(
           "model.precision bf16 needs a CPU with AMX or AVX512-BF16; use f32 on this machine");
     folder.dtype = DType::kBF16;
@@ -68,8 +79,8 @@ absl::Status LoadModelWeights(const v1::ModelSpec& spec, const ModelFolder& fold
   if (!layout.adapted()) return absl::OkStatus();
   if (!spec.lora().adapter().empty())
     HONE_RETURN_IF_ERROR(LoadAdapters(spec.lora().adapter(), layout, weights.adapters));
-  Arena arena;
-  MergeAdapters(Device(kernels::Cpu(), 1), arena, layout, weights);
+  Arena arena(weights.table());
+  MergeAdapters(Device(weights.table(), 1), arena, layout, weights);
   return absl::OkStatus();
 }
 

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "libs/chat/chat_format.h"
 #include "libs/model/parameters.h"
-#include "libs/tensor/matrix.h"
+#include "libs/tensor/device.h"
 #include "libs/tokenizer/tokenizer.h"
 #include "proto/hone/v1/config.pb.h"
 
@@ -23,17 +23,21 @@ struct ModelFolder {
   int64_t vocab =
       0;  // ids that can be sampled: those of the tokenizer that the embedding has rows for
   DType dtype = DType::kF32;
+  const kernels::Table* table = nullptr;  // the backend that computes; never null when opened
   LoraConfig lora;  // of the run, or of the adapter that it starts from
 };
 
 // tokenizer.json or tiktoken.model in a model's folder; "" when it has neither.
 std::string TokenizerPath(const std::string& folder);
 
+// The backend of `device`. FAILED_PRECONDITION: it is not there, or incomplete (FindTable).
+absl::StatusOr<const kernels::Table*> TableFor(v1::Device device);
+
 // The adapters that a run asks for, or that those it starts from have. Errors of ReadAdapterConfig.
 absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec);
 
-// INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: precision bf16 without a matrix
-// unit for it.
+// INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: see TableFor, or precision bf16
+// without a matrix unit for it.
 absl::StatusOr<ModelFolder> OpenModelFolder(const v1::ModelSpec& spec);
 
 // The weights of a model folder, and of the adapter that `spec` names, if any, merged. Errors of

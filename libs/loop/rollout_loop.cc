@@ -128,10 +128,11 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   a->weights_address = assigned.weights_address();
   a->lease_seconds = std::max<int64_t>(3, assigned.lease_seconds());
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
-  a->transformer =
-      std::make_unique<Transformer>(a->folder.config, a->folder.max_context, a->folder.lora);
+  a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context,
+                                                 a->folder.lora, *a->folder.table);
   if (a->transformer->layout().adapted()) {
-    a->base = std::make_shared<Weights>(a->transformer->layout(), a->folder.dtype);
+    a->base =
+        std::make_shared<Weights>(a->transformer->layout(), a->folder.dtype, *a->folder.table);
     HONE_RETURN_IF_ERROR(
         LoadModelWeights(assigned.model(), a->folder, a->transformer->layout(), *a->base));
   }
@@ -153,14 +154,14 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
 absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Assignment> assignment, Prepare(assigned));
   Assignment& a = *assignment;
-  Log(LogLevel::kInfo, "serving run", {{"run", a.run_id}, {"weights", a.weights_address}});
+  Log(LogLevel::kInfo, "serving run",
+      {{"run", a.run_id}, {"weights", a.weights_address}, {"device", a.folder.table->name}});
   {
     MutexLock lock(mu_);
     stats_ = {.run_id = a.run_id};
     weights_arrived_ = false;
   }
-  weights_.Follow(a.run_id, a.weights_address, a.transformer->layout(), a.folder.dtype, a.base,
-                  [this] {
+  weights_.Follow(a.run_id, a.weights_address, *a.transformer, a.folder.dtype, a.base, [this] {
     MutexLock lock(mu_);
     weights_arrived_ = true;
     wake_.notify_all();

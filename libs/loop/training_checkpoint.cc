@@ -11,6 +11,7 @@
 #include "libs/checkpoint/train_state.h"
 #include "libs/model/adapter.h"
 #include "libs/model/save.h"
+#include "libs/tensor/pieces.h"
 
 namespace hone {
 namespace {
@@ -43,8 +44,11 @@ absl::Status WriteState(CheckpointWriter& checkpoint, Trainer& trainer, const Po
                                   {"stage_step", EncodeScalar(position.stage_step)},
                                   {"stage", position.stage}}));
   for (const Optimizer::Named& n : state)
-    HONE_RETURN_IF_ERROR(
-        file.Write(n.name, n.arena->data(), static_cast<size_t>(n.arena->bytes())));
+    HONE_RETURN_IF_ERROR(ReadPieces(n.arena->table(), n.arena->data(), n.arena->bytes(),
+                                    [&](const char* piece, int64_t begin, int64_t bytes) {
+                                      return file.WritePiece(n.name, begin, piece,
+                                                             static_cast<size_t>(bytes));
+                                    }));
   return file.Finish();
 }
 
@@ -83,8 +87,13 @@ absl::StatusOr<Position> LoadCheckpoint(const std::string& path, v1::ModelSpec m
   HONE_ASSIGN_OR_RETURN(const StateReader state, checkpoint.OpenState());
   trainer.BeginStage(/*with_reference=*/state.Find("reference") != nullptr);
   for (const Optimizer::Named& n : StateOf(trainer))
-    HONE_RETURN_IF_ERROR(
-        state.Read(n.name, n.arena->data(), static_cast<size_t>(n.arena->bytes())));
+    HONE_RETURN_IF_ERROR(WritePieces(n.arena->table(), n.arena->data(), n.arena->bytes(),
+                                     [&](char* piece, int64_t begin, int64_t bytes) {
+                                       const int64_t element = BytesOf(n.arena->dtype());
+                                       return state.ReadElements(n.name, begin / element,
+                                                                 bytes / element, piece,
+                                                                 static_cast<size_t>(bytes));
+                                     }));
   trainer.ReferenceChanged();
   const std::map<std::string, std::string>& scalars = state.metadata(0);
   HONE_ASSIGN_OR_RETURN(const int64_t updates, DecodeInt64(scalars, "optimizer_steps"));

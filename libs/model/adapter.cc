@@ -13,6 +13,7 @@
 #include "libs/checkpoint/safetensors.h"
 #include "libs/checkpoint/safetensors_writer.h"
 #include "libs/json/strict_json.h"
+#include "libs/tensor/pieces.h"
 #include "nlohmann/json.hpp"
 
 namespace hone {
@@ -82,6 +83,8 @@ absl::Status LoadAdapters(const std::string& folder, const ParameterLayout& layo
                         SafetensorsFile::Open(absl::StrCat(folder, "/", kWeightsFile)));
   std::set<std::string> known;
   std::vector<std::byte> raw;
+  std::vector<float> values;
+  const Device on(adapters.table(), 1);
   for (const Parameter& p : layout.trained()) {
     const std::string name = absl::StrCat(kPrefix, p.name);
     const TensorEntry* tensor = file.Find(name);
@@ -96,11 +99,12 @@ absl::Status LoadAdapters(const std::string& folder, const ParameterLayout& layo
           p.rows, ", ", p.cols, "])"));
     raw.resize(static_cast<size_t>(tensor->bytes));
     HONE_RETURN_IF_ERROR(file.Read(name, raw.data(), raw.size()));
-    const Matrix into = adapters.View(p);
-    Convert(tensor->dtype, raw.data(), into.dtype, into.data, p.size());
-    if (FirstNonFinite(into.dtype, into.data, p.size()) >= 0)
+    values.resize(static_cast<size_t>(p.size()));
+    Convert(tensor->dtype, raw.data(), DType::kF32, values.data(), p.size());
+    if (FirstNonFinite(DType::kF32, values.data(), p.size()) >= 0)
       return absl::InvalidArgumentError(
           absl::StrCat(file.path(), ": tensor ", name, " holds NaN or infinity"));
+    on.Write(adapters.View(p).f32(), values.data(), p.size());
     known.insert(name);
   }
   for (const TensorEntry& tensor : file.tensors())
@@ -137,8 +141,12 @@ absl::Status SaveAdapters(FolderWriter& folder, const std::string& subfolder,
   HONE_ASSIGN_OR_RETURN(
       auto writer, SafetensorsWriter::Create(folder, at(kWeightsFile), specs, {{"format", "pt"}}));
   for (const Parameter& p : layout.trained())
-    HONE_RETURN_IF_ERROR(writer.Write(absl::StrCat(kPrefix, p.name), weights.adapters.View(p).data,
-                                      static_cast<size_t>(p.size()) * sizeof(float)));
+    HONE_RETURN_IF_ERROR(ReadPieces(weights.table(), weights.adapters.View(p).data,
+                                    p.size() * static_cast<int64_t>(sizeof(float)),
+                                    [&](const char* piece, int64_t begin, int64_t bytes) {
+                                      return writer.WritePiece(absl::StrCat(kPrefix, p.name), begin,
+                                                               piece, static_cast<size_t>(bytes));
+                                    }));
   return writer.Finish();
 }
 

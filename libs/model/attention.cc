@@ -6,8 +6,6 @@
 // bit. Its price in training is scores over kv_lora_rank + rope_dim instead of nope_dim + rope_dim
 // channels.
 
-#include <cstring>
-
 #include "libs/model/pass.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/linear.h"
@@ -27,9 +25,9 @@ kernels::AttentionArgs Transformer::AttentionOf(const Pass& pass, int64_t layer,
           .v = mla ? keys.data : keys.at(0, config_.kv_heads * config_.head_dim),
           .out = s.attended.data,
           .lse = s.lse,
-          .q_start = pass.batch.q_start.data(),
-          .kv_start = pass.batch.kv_start.data(),
-          .kv_rows = pass.batch.kv_rows.data(),
+          .q_start = pass.arrays.q_start,
+          .kv_start = pass.arrays.kv_start,
+          .kv_rows = pass.arrays.kv_rows,
           .sequences = pass.batch.sequences(),
           .heads = config_.heads,
           .kv_heads = config_.kv_heads,
@@ -56,8 +54,7 @@ void Transformer::Attention(const Pass& pass, int64_t layer, SavedBlock& s, cons
               pass.Bias(w.input_bias));
   const bool mla = c.attention == ModelConfig::Attention::kMla;
   mla ? ProjectMla(pass, layer, s) : ProjectGqa(pass, layer, s);
-  if (pass.cache)
-    ops::ScatterRows(pass.on, s.kv, pass.batch.cache_rows.data(), pass.cache->Layer(layer));
+  if (pass.cache) ops::ScatterRows(pass.on, s.kv, pass.arrays.cache_rows, pass.cache->Layer(layer));
 
   s.attended = pass.New(c.heads * c.value_dim());
   s.lse = pass.NewRstd(c.heads);
@@ -90,7 +87,7 @@ void Transformer::ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) con
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
   const auto eps = static_cast<float>(c.lora_norm_eps);
-  const int32_t* positions = pass.batch.positions.data();
+  const int32_t* positions = pass.arrays.positions;
   const int64_t qk = c.nope_dim + c.rope_dim;
   const int64_t latent = w.input.rows - c.kv_lora_rank - c.rope_dim;  // column where c begins
   if (c.q_lora_rank > 0) {
@@ -134,18 +131,10 @@ void Transformer::ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) con
             s.query.Cols(c.kv_lora_rank, c.rope_dim), wide, c.heads);
 }
 
-namespace {
-const int32_t* Identity(Arena& arena, int64_t n) {
-  int32_t* index = arena.NewArray<int32_t>(n);
-  for (int64_t i = 0; i < n; ++i) index[i] = static_cast<int32_t>(i);
-  return index;
-}
-}  // namespace
-
 void Transformer::ProjectGqa(const Pass& pass, int64_t layer, SavedBlock& s) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
-  const int32_t* positions = pass.batch.positions.data();
+  const int32_t* positions = pass.arrays.positions;
   const int64_t q_dim = c.heads * c.head_dim;
   const int64_t k_dim = c.kv_heads * c.head_dim;
   s.query = s.projected.Cols(0, q_dim);
@@ -163,7 +152,7 @@ void Transformer::ProjectGqa(const Pass& pass, int64_t layer, SavedBlock& s) con
     ops::RmsNorm(pass.on, s.q_raw, pass.Weight(w.q_norm), eps, s.query, s.q_rstd, c.heads);
     ops::RmsNorm(pass.on, s.k_raw, pass.Weight(w.k_norm), eps, s.kv.Cols(0, k_dim), s.k_rstd,
                  c.kv_heads);
-    ops::ScatterRows(pass.on, v, Identity(pass.arena, pass.tokens()), s.kv.Cols(k_dim, k_dim));
+    ops::CopyRows(pass.on, v, s.kv.Cols(k_dim, k_dim));
   }
   ops::Rope(pass.on, rope_, positions, s.query, c.head_dim, s.query, c.head_dim, c.heads);
   const Matrix k = s.kv.Cols(0, k_dim);
@@ -219,7 +208,7 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
 
   const Matrix dquery = pass.New(c.heads * c.query_dim());
   const Matrix dkv32 = pass.arena.NewMatrix(pass.tokens(), c.kv_width(), DType::kF32);
-  std::memset(dkv32.data, 0, static_cast<size_t>(dkv32.rows * dkv32.cols * 4));
+  pass.on.Zero(dkv32.data, dkv32.rows * dkv32.cols * 4);
   kernels::AttentionArgs forward = AttentionOf(pass, layer, s);
   pass.on.Run(pass.on.table().attention_backward,
               kernels::AttentionBackwardArgs{
@@ -231,7 +220,7 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
                   .lddq = dquery.ld,
                   .lddk = dkv32.ld,
                   .lddv = dkv32.ld,
-                  .cluster_start = pass.batch.cluster_start.data(),
+                  .cluster_start = pass.arrays.cluster_start,
                   .clusters = static_cast<int64_t>(pass.batch.cluster_start.size()) - 1});
   Matrix dkv = dkv32;
   if (pass.dtype() != DType::kF32) {
@@ -258,7 +247,7 @@ void Transformer::ProjectMlaBackward(const Pass& pass, int64_t layer, const Save
                                      const Matrix& dprojected) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
-  const int32_t* positions = pass.batch.positions.data();
+  const int32_t* positions = pass.arrays.positions;
   const int64_t qk = c.nope_dim + c.rope_dim;
   const int64_t wide = c.query_dim();
   const int64_t latent = w.input.rows - c.kv_lora_rank - c.rope_dim;
@@ -322,7 +311,7 @@ void Transformer::ProjectGqaBackward(const Pass& pass, int64_t layer, const Save
                                      const Matrix& dprojected) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
-  const int32_t* positions = pass.batch.positions.data();
+  const int32_t* positions = pass.arrays.positions;
   const int64_t q_dim = c.heads * c.head_dim;
   const int64_t k_dim = c.kv_heads * c.head_dim;
   const Matrix dk = dkv.Cols(0, k_dim);
@@ -338,8 +327,7 @@ void Transformer::ProjectGqaBackward(const Pass& pass, int64_t layer, const Save
     ops::RmsNormBackward(pass.on, s.k_raw, pass.Weight(w.k_norm), s.k_rstd, dk, dprojected_k,
                          pass.Gradient(w.k_norm), {}, c.kv_heads);
   }
-  ops::ScatterRows(pass.on, dkv.Cols(k_dim, k_dim), Identity(pass.arena, pass.tokens()),
-                   dprojected.Cols(q_dim + k_dim, k_dim));
+  ops::CopyRows(pass.on, dkv.Cols(k_dim, k_dim), dprojected.Cols(q_dim + k_dim, k_dim));
 }
 
 }  // namespace hone

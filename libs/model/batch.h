@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "libs/tensor/device.h"
+
 namespace hone {
 
 // Tokens of several sequences, packed without padding. Sequence s owns the query rows [q_start[s],
@@ -20,6 +22,17 @@ struct Batch {
   std::vector<int32_t> cluster_start;
   // Cache row of every token. Engine only; empty in training.
   std::vector<int32_t> cache_rows;
+
+  // Arrays as kernels read them.
+  struct OnDevice {
+    const int32_t *ids, *positions, *q_start, *kv_start, *kv_rows, *cluster_start, *cache_rows;
+  };
+  // In `arena` where the device cannot read this, else a view: the batch must outlive the pass.
+  OnDevice Upload(const Device& on, Arena& arena) const {
+    const auto [i, p, q, k, r, c, w] =
+        on.Upload(arena, ids, positions, q_start, kv_start, kv_rows, cluster_start, cache_rows);
+    return {i, p, q, k, r, c, w};
+  }
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
   int64_t sequences() const { return static_cast<int64_t>(q_start.size()) - 1; }

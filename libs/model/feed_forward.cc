@@ -1,6 +1,5 @@
 // Dense SwiGLU and DeepSeekMoE: forward and backward.
 
-#include "libs/model/balance.h"
 #include "libs/model/pass.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/linear.h"
@@ -78,17 +77,14 @@ void Transformer::Route(const Pass& pass, int64_t layer, SavedBlock& s) const {
              .scale = static_cast<float>(moe.scale)};
   pass.on.Run(pass.on.table().route, s.route);
   s.permute = {.experts = s.route.experts,
-               .offsets = pass.arena.NewArray<int32_t>(moe.experts + 1),
+               .offsets = pass.offsets ? pass.offsets + layer * (moe.experts + 1)
+                                       : pass.arena.NewArray<int32_t>(moe.experts + 1),
                .token_of = pass.arena.NewArray<int32_t>(n * moe.experts_per_token),
                .row_of = pass.arena.NewArray<int32_t>(n * moe.experts_per_token),
                .n = n,
                .k = moe.experts_per_token,
                .e = moe.experts};
   pass.on.Run(pass.on.table().permute, s.permute);
-  if (pass.load == nullptr) return;
-  std::vector<int64_t>& load = (*pass.load)[static_cast<size_t>(layer)];
-  for (int64_t e = 0; e < moe.experts; ++e)
-    load[static_cast<size_t>(e)] += s.permute.offsets[e + 1] - s.permute.offsets[e];
 }
 
 void Transformer::FeedForwardBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
@@ -154,18 +150,29 @@ void Transformer::RoutedBackward(const Pass& pass, int64_t layer, const SavedBlo
                                    .c = config_.hidden,
                                    .dtype = pass.dtype()});
 
-  BalanceTerms balance;
-  if (pass.balance_alpha > 0)
-    balance =
-        SequenceBalance(s.route.scores, n, moe.experts, k, pass.batch.q_start, pass.balance_alpha);
+  float* balance = nullptr;
+  int32_t* sequence_of = nullptr;
+  if (pass.balance_alpha > 0) {
+    const int64_t sequences = pass.batch.sequences();
+    balance = pass.arena.NewArray<float>(sequences * moe.experts);
+    sequence_of = pass.arena.NewArray<int32_t>(n);
+    pass.on.Run(pass.on.table().sequence_balance,
+                kernels::SequenceBalanceArgs{.scores = s.route.scores,
+                                             .q_start = pass.arrays.q_start,
+                                             .gradient = balance,
+                                             .sequence_of = sequence_of,
+                                             .sequences = sequences,
+                                             .e = moe.experts,
+                                             .k = k,
+                                             .alpha = pass.balance_alpha});
+  }
   const Matrix dlogits32 = pass.arena.NewMatrix(n, moe.experts, DType::kF32);
   pass.on.Run(pass.on.table().route_backward,
-              kernels::RouteBackwardArgs{
-                  .forward = s.route,
-                  .dweights = dweights,
-                  .balance = balance.gradient.empty() ? nullptr : balance.gradient.data(),
-                  .sequence_of = balance.gradient.empty() ? nullptr : balance.sequence_of.data(),
-                  .dlogits = dlogits32.f32()});
+              kernels::RouteBackwardArgs{.forward = s.route,
+                                         .dweights = dweights,
+                                         .balance = balance,
+                                         .sequence_of = sequence_of,
+                                         .dlogits = dlogits32.f32()});
   Matrix dlogits = dlogits32;
   if (pass.dtype() != DType::kF32) {
     dlogits = pass.New(moe.experts);

@@ -14,11 +14,12 @@ namespace hone {
 // row belongs to which token is the engine's business (blocks of 64 rows).
 class KvCache {
  public:
-  KvCache(const ModelConfig& config, int64_t rows, DType dtype)
+  KvCache(const ModelConfig& config, int64_t rows, DType dtype,
+          const kernels::Table& table = kernels::Cpu())
       : rows_(rows),
         width_(config.kv_width()),
         dtype_(dtype),
-        buffer_(config.layers * rows * width_ * BytesOf(dtype)) {}
+        buffer_(config.layers * rows * width_ * BytesOf(dtype), table) {}
 
   int64_t rows() const { return rows_; }
   int64_t bytes() const { return buffer_.bytes(); }

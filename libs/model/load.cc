@@ -8,6 +8,7 @@
 #include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/model/tensor_map.h"
+#include "libs/tensor/pieces.h"
 
 namespace hone {
 
@@ -25,27 +26,39 @@ namespace {
 
 absl::Status ReadAll(const HfReader& reader, const std::vector<Parameter>& parameters,
                      const std::vector<TensorMap::Place>& places, const ParameterArena& into) {
+  const int64_t element = BytesOf(into.dtype());
   for (size_t i = 0; i < parameters.size(); ++i)
     HONE_RETURN_IF_ERROR(
-        reader.ReadElements(places[i].tensor, places[i].first, parameters[i].size(), into.dtype(),
-                            into.View(parameters[i]).data, {.require_finite = true}));
+        WritePieces(into.table(), into.View(parameters[i]).data, parameters[i].size() * element,
+                    [&](char* piece, int64_t begin, int64_t bytes) {
+                      return reader.ReadElements(places[i].tensor,
+                                                 places[i].first + begin / element, bytes / element,
+                                                 into.dtype(), piece, {.require_finite = true});
+                    }));
   return absl::OkStatus();
 }
 
 // A tied checkpoint may carry a copy of the head; a different one would be lost silently.
-absl::Status CheckTiedHead(const HfReader& reader, const Matrix& embedding) {
+absl::Status CheckTiedHead(const HfReader& reader, const kernels::Table& table,
+                           const Matrix& embedding) {
   const HfTensor* head = reader.Find("lm_head.weight");
   if (head == nullptr) return absl::OkStatus();
-  const int64_t rows = std::max<int64_t>(1, (int64_t{1} << 20) / embedding.cols);
-  std::vector<char> part(static_cast<size_t>(rows * embedding.cols * BytesOf(embedding.dtype)));
+  constexpr int64_t kPart = int64_t{1} << 20;
+  std::vector<char> part(static_cast<size_t>(kPart * BytesOf(embedding.dtype)));
+  const int64_t element = BytesOf(embedding.dtype);
   bool same = head->shape == std::vector<int64_t>{embedding.rows, embedding.cols};
-  for (int64_t row = 0; same && row < embedding.rows; row += rows) {
-    const int64_t count = std::min(rows, embedding.rows - row) * embedding.cols;
-    HONE_RETURN_IF_ERROR(
-        reader.ReadElements(head->name, row * embedding.cols, count, embedding.dtype, part.data()));
-    same = std::memcmp(part.data(), embedding.at(row, 0),
-                       static_cast<size_t>(count * BytesOf(embedding.dtype))) == 0;
-  }
+  const absl::Status read = ReadPieces(
+      table, embedding.data, same ? embedding.rows * embedding.cols * element : 0,
+      [&](const char* piece, int64_t begin, int64_t bytes) {
+        for (int64_t at = 0; same && at < bytes; at += kPart * element) {
+          const int64_t n = std::min(kPart * element, bytes - at);
+          HONE_RETURN_IF_ERROR(reader.ReadElements(head->name, (begin + at) / element, n / element,
+                                                   embedding.dtype, part.data()));
+          same = std::memcmp(part.data(), piece + at, static_cast<size_t>(n)) == 0;
+        }
+        return absl::OkStatus();
+      });
+  HONE_RETURN_IF_ERROR(read);
   if (same) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       reader.dir(),
@@ -61,7 +74,7 @@ absl::Status LoadWeights(const HfReader& reader, const ModelConfig& config,
   HONE_RETURN_IF_ERROR(ReadAll(reader, layout.parameters(), map.parameters, weights.parameters));
   HONE_RETURN_IF_ERROR(ReadAll(reader, layout.biases(), map.biases, weights.biases));
   if (!config.tied) return absl::OkStatus();
-  return CheckTiedHead(reader, weights.parameters.View(layout.embedding()));
+  return CheckTiedHead(reader, weights.table(), weights.parameters.View(layout.embedding()));
 }
 
 }  // namespace hone

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -22,7 +21,7 @@ namespace {
 const float* Scaled(const Device& on, Arena& arena, const Matrix& x, double scale) {
   const int64_t n = x.rows * x.cols;
   float* out = arena.NewArray<float>(n);
-  std::memcpy(out, x.data, static_cast<size_t>(n) * sizeof(float));
+  on.Copy(out, x.data, n * static_cast<int64_t>(sizeof(float)));
   // The kernel reads y even where b is 0, so it must not be what the arena happens to hold.
   on.Run(on.table().axpby,
          AxpbyArgs{.x = out, .y = out, .n = n, .a = 0, .b = static_cast<float>(scale)});
@@ -50,15 +49,18 @@ absl::Status CheckLora(const LoraConfig& lora, const ModelConfig& config) {
 }
 
 void InitializeAdapters(const ParameterLayout& layout, uint64_t seed, Weights& weights) {
-  std::memset(weights.adapters.data(), 0, static_cast<size_t>(weights.adapters.bytes()));
+  std::vector<float> values(static_cast<size_t>(layout.adapters_size()), 0);
   for (const ParameterLayout::Layer& layer : layout.layers())
     for (const ParameterLayout::Adapter& adapter : layer.adapters) {
       RandomStream random(DeriveKey(KeyFromSeed(seed), absl::StrCat("lora/", adapter.module)));
-      const Matrix a = weights.adapters.View(adapter.a);
+      const ParameterLayout::Span& a = adapter.a;
       const double bound = 1 / std::sqrt(static_cast<double>(a.cols));
       for (int64_t i = 0; i < a.rows * a.cols; ++i)
-        a.f32()[i] = static_cast<float>(bound * (2 * random.Uniform() - 1));
+        values[static_cast<size_t>(a.offset + i)] =
+            static_cast<float>(bound * (2 * random.Uniform() - 1));
     }
+  Device(weights.table(), 1)
+      .Write(static_cast<float*>(weights.adapters.data()), values.data(), layout.adapters_size());
 }
 
 void MergeAdapter(const Device& on, Arena& arena, double scale, const Matrix& a, const Matrix& b,
@@ -87,8 +89,7 @@ void MergeAdapters(const Device& on, Arena& arena, const ParameterLayout& layout
     layer.ForEachSpan([&](const ParameterLayout::Span& span) {
       if (span.merged < 0) return;
       const Matrix from = weights.parameters.View(span);
-      std::memcpy(weights.View(span).data, from.data,
-                  static_cast<size_t>(from.rows * from.cols * BytesOf(from.dtype)));
+      on.Copy(weights.View(span).data, from.data, from.rows * from.cols * BytesOf(from.dtype));
     });
     for (const ParameterLayout::Adapter& adapter : layer.adapters)
       MergeAdapter(on, arena, layout.lora().scale(), weights.adapters.View(adapter.a),

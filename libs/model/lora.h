@@ -31,7 +31,8 @@ void InitializeAdapters(const ParameterLayout& layout, uint64_t seed, Weights& w
 void MergeAdapter(const Device& on, Arena& arena, double scale, const Matrix& a, const Matrix& b,
                   const Matrix& merged);
 
-// Makes W' anew after W, A or B changed. Nothing to do for a layout without adapters.
+// Makes W' anew after W, A or B changed, on the device's stream. Nothing to do for a layout without
+// adapters.
 void MergeAdapters(const Device& on, Arena& arena, const ParameterLayout& layout, Weights& weights);
 
 // Adds the gradients of layer `layer`'s A and B to `gradients` (f32, layout.trained()), given those

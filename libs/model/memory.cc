@@ -42,9 +42,8 @@ Block BlockOf(const ModelConfig& c, bool sparse, DType dtype) {
     }
   } else {
     projected = query + kv;
-    r.backward += f32;  // an index
     if (c.qk_norm) {
-      r.forward += b * (query + kv) + f32;
+      r.forward += b * (query + kv);
       r.statistics += f32 * static_cast<double>(c.heads + c.kv_heads);
     }
   }

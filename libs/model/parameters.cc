@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/random.h"
+#include "libs/tensor/device.h"
 
 namespace hone {
 
@@ -202,6 +203,20 @@ void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out)
     RandomStream stream(DeriveKey(KeyFromSeed(seed), p.name));
     for (int64_t i = 0; i < p.size(); ++i) values[i] = static_cast<float>(std * stream.Normal());
   }
+}
+
+void InitializeWeights(const ParameterLayout& layout, uint64_t seed, Weights& weights) {
+  std::vector<float> values(static_cast<size_t>(layout.size()));
+  InitializeWeights(layout, seed, values.data());
+  const Device on(weights.table(), 1);
+  Arena arena(weights.table());
+  const auto [x] = on.Upload(arena, values);
+  on.Run(on.table().cast, kernels::CastArgs{.x = x,
+                                            .y = weights.parameters.data(),
+                                            .n = layout.size(),
+                                            .from = DType::kF32,
+                                            .to = weights.parameters.dtype()});
+  on.Synchronize();
 }
 
 }  // namespace hone

@@ -141,17 +141,21 @@ class ParameterLayout {
   int64_t bias_size_ = 0;
 };
 
-// Values for a layout: weights in the compute dtype, or gradients and moments in f32.
+// Values for a layout, in device memory: weights in the compute dtype, or gradients and moments in
+// f32. The host reads and writes them by tensor/pieces.h.
 class ParameterArena {
  public:
-  ParameterArena(int64_t size, DType dtype)
-      : dtype_(dtype), buffer_(std::make_shared<Memory>(size * BytesOf(dtype))), size_(size) {}
+  ParameterArena(int64_t size, DType dtype, const kernels::Table& table = kernels::Cpu())
+      : dtype_(dtype),
+        buffer_(std::make_shared<Memory>(size * BytesOf(dtype), table)),
+        size_(size) {}
   ParameterArena(ParameterArena&&) = default;
   ParameterArena(const ParameterArena&) = delete;
   ParameterArena& operator=(const ParameterArena&) = delete;
   // The same memory under another handle, for frozen weights.
   ParameterArena Share() const { return {dtype_, buffer_, size_}; }
 
+  const kernels::Table& table() const { return buffer_->table(); }
   DType dtype() const { return dtype_; }
   int64_t size() const { return size_; }
   int64_t bytes() const { return buffer_->bytes(); }
@@ -177,15 +181,16 @@ class ParameterArena {
 // The weights of a model: parameters and routing biases. The bytes of trained() and biases at fixed
 // addresses are what is trained, served, pushed and saved.
 struct Weights {
-  Weights(const ParameterLayout& layout, DType dtype)
-      : Weights(layout, ParameterArena(layout.size(), dtype)) {}
+  Weights(const ParameterLayout& layout, DType dtype, const kernels::Table& table = kernels::Cpu())
+      : Weights(layout, ParameterArena(layout.size(), dtype, table)) {}
   // Other adapters over the frozen parameters of `base`, whose memory is shared; own parameters for
   // a layout without adapters.
   Weights(const ParameterLayout& layout, const Weights& base)
       : Weights(layout, layout.adapted() ? base.parameters.Share()
-                                         : ParameterArena(layout.size(), base.parameters.dtype())) {
-  }
+                                         : ParameterArena(layout.size(), base.parameters.dtype(),
+                                                          base.table())) {}
 
+  const kernels::Table& table() const { return parameters.table(); }
   ParameterArena& trained() { return adapters.size() > 0 ? adapters : parameters; }
   const ParameterArena& trained() const { return adapters.size() > 0 ? adapters : parameters; }
   // What layers compute with.
@@ -202,14 +207,16 @@ struct Weights {
  private:
   Weights(const ParameterLayout& layout, ParameterArena of_model)
       : parameters(std::move(of_model)),
-        biases(layout.bias_size(), DType::kF32),
-        adapters(layout.adapters_size(), DType::kF32),
-        merged(layout.merged_size(), parameters.dtype()) {}
+        biases(layout.bias_size(), DType::kF32, table()),
+        adapters(layout.adapters_size(), DType::kF32, table()),
+        merged(layout.merged_size(), parameters.dtype(), table()) {}
 };
 
 // Draws initial f32 weights: matrices N(0, 1/fan_in), output and down projections half of that, the
 // embedding 0.5, the head half of 1/fan_in, norms 1, biases 0 (the recipe of the Countdown demo).
 // Each tensor has its own random stream keyed by (seed, name). `out` has layout.size() elements.
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out);
+// The same into `weights`, in their dtype.
+void InitializeWeights(const ParameterLayout& layout, uint64_t seed, Weights& weights);
 
 }  // namespace hone

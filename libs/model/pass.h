@@ -10,9 +10,10 @@ struct Transformer::Pass {
   Arena& arena;
   const Weights& weights;
   const Batch& batch;
+  const Batch::OnDevice arrays;  // of the batch
   KvCache* cache = nullptr;  // inference
   bool keep = false;         // training: keep what backward needs
-  ExpertLoad* load = nullptr;
+  int32_t* offsets = nullptr;           // training: SavedForward::offsets
   ParameterArena* gradients = nullptr;  // backward
   // Backward with adapters: the gradients of the present layer's part of the merged arena, and where
   // that part begins.

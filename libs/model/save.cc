@@ -18,6 +18,7 @@
 #include "libs/model/load.h"
 #include "libs/model/lora.h"
 #include "libs/model/tensor_map.h"
+#include "libs/tensor/pieces.h"
 
 namespace hone {
 namespace {
@@ -138,8 +139,11 @@ absl::Status SaveModel(FolderWriter& folder, const std::string& subfolder,
   const auto add = [&](const std::vector<Parameter>& parameters, const ParameterArena& arena) {
     for (const Parameter& p : parameters)
       contents.Add(SpecOf(p, arena.dtype()), [&p, &arena](HfWriter& writer) {
-        return writer.Write(p.name, arena.View(p).data,
-                            static_cast<size_t>(p.size() * BytesOf(arena.dtype())));
+        return ReadPieces(arena.table(), arena.View(p).data, p.size() * BytesOf(arena.dtype()),
+                          [&](const char* piece, int64_t begin, int64_t bytes) {
+                            return writer.WritePiece(p.name, begin, piece,
+                                                     static_cast<size_t>(bytes));
+                          });
       });
   };
   add(layout.parameters(), weights.parameters);

@@ -1,7 +1,6 @@
 #include "libs/model/transformer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "libs/model/lora.h"
@@ -11,23 +10,30 @@
 
 namespace hone {
 namespace {
-ops::RopeTable RopeTableOf(const ModelConfig& config, int64_t max_context) {
+ops::RopeTable RopeTableOf(const ModelConfig& config, int64_t max_context,
+                           const kernels::Table& table) {
   const RopeFrequencies f = ComputeRopeFrequencies(config);
   return ops::MakeRopeTable(f.inv_freq, f.attention_factor,
                             max_context > 0 ? max_context : config.max_positions,
-                            config.rope_interleaved);
+                            config.rope_interleaved, table);
 }
 }  // namespace
 
-Transformer::Transformer(const ModelConfig& config, int64_t max_context, const LoraConfig& lora)
-    : config_(config), layout_(config, lora), rope_(RopeTableOf(config, max_context)) {}
+Transformer::Transformer(const ModelConfig& config, int64_t max_context, const LoraConfig& lora,
+                         const kernels::Table& table)
+    : config_(config), layout_(config, lora), rope_(RopeTableOf(config, max_context, table)) {}
 
 Matrix Transformer::Infer(const Device& on, Arena& arena, const Weights& weights,
                           const Batch& batch, KvCache& cache) const {
-  const Pass pass{.on = on, .arena = arena, .weights = weights, .batch = batch, .cache = &cache};
+  const Pass pass{.on = on,
+                  .arena = arena,
+                  .weights = weights,
+                  .batch = batch,
+                  .arrays = batch.Upload(on, arena),
+                  .cache = &cache};
   Matrix x = pass.New(config_.hidden);
   Matrix next = pass.New(config_.hidden);
-  ops::GatherRows(on, pass.Weight(layout_.embedding()), batch.ids.data(), x);
+  ops::GatherRows(on, pass.Weight(layout_.embedding()), pass.arrays.ids, x);
   for (int64_t l = 0; l < config_.layers; ++l) {
     const Arena::Mark mark = arena.mark();
     SavedBlock s;
@@ -42,12 +48,23 @@ Matrix Transformer::Infer(const Device& on, Arena& arena, const Weights& weights
 }
 
 Matrix Transformer::Forward(const Device& on, Arena& arena, const Weights& weights,
-                            const Batch& batch, SavedForward& saved, ExpertLoad* load) const {
-  const Pass pass{
-      .on = on, .arena = arena, .weights = weights, .batch = batch, .keep = true, .load = load};
+                            const Batch& batch, SavedForward& saved) const {
+  saved.arrays = batch.Upload(on, arena);
+  if (config_.moe.experts > 0) {
+    const int64_t n = config_.layers * (config_.moe.experts + 1);
+    saved.offsets = arena.NewArray<int32_t>(n);
+    on.Zero(saved.offsets, n * static_cast<int64_t>(sizeof(int32_t)));
+  }
+  const Pass pass{.on = on,
+                  .arena = arena,
+                  .weights = weights,
+                  .batch = batch,
+                  .arrays = saved.arrays,
+                  .keep = true,
+                  .offsets = saved.offsets};
   saved.blocks.assign(static_cast<size_t>(config_.layers), {});
   Matrix x = pass.New(config_.hidden);
-  ops::GatherRows(on, pass.Weight(layout_.embedding()), batch.ids.data(), x);
+  ops::GatherRows(on, pass.Weight(layout_.embedding()), pass.arrays.ids, x);
   for (int64_t l = 0; l < config_.layers; ++l) {
     SavedBlock& s = saved.blocks[static_cast<size_t>(l)];
     s.x = x;
@@ -71,6 +88,7 @@ void Transformer::Backward(const Device& on, Arena& arena, const Weights& weight
             .arena = arena,
             .weights = weights,
             .batch = batch,
+            .arrays = saved.arrays,
             .gradients = &gradients,
             .balance_alpha = balance_alpha};
   const Matrix& dx = dhidden;  // the gradient of the residual stream, updated in place
@@ -83,7 +101,7 @@ void Transformer::Backward(const Device& on, Arena& arena, const Weights& weight
     if (layer.merged_size > 0) {
       pass.dmerged = arena.NewArray<float>(layer.merged_size);
       pass.merged_begin = layer.merged_begin;
-      std::memset(pass.dmerged, 0, static_cast<size_t>(layer.merged_size) * sizeof(float));
+      on.Zero(pass.dmerged, layer.merged_size * static_cast<int64_t>(sizeof(float)));
     }
     FeedForwardBackward(pass, l, s, dx);
     AttentionBackward(pass, l, s, dx);
@@ -92,7 +110,19 @@ void Transformer::Backward(const Device& on, Arena& arena, const Weights& weight
     arena.Release(mark);
   }
   if (!layout_.adapted())
-    ops::EmbeddingBackward(on, dx, batch.ids.data(), pass.Gradient(layout_.embedding()));
+    ops::EmbeddingBackward(on, dx, saved.arrays.ids, pass.Gradient(layout_.embedding()));
+}
+
+void Transformer::AddLoad(const Device& on, const SavedForward& saved, ExpertLoad& load) const {
+  if (saved.offsets == nullptr) return;
+  const auto experts = static_cast<size_t>(config_.moe.experts);
+  std::vector<int32_t> offsets(load.size() * (experts + 1));
+  on.Read(offsets.data(), saved.offsets, static_cast<int64_t>(offsets.size()));
+  for (size_t l = 0; l < load.size(); ++l)
+    for (size_t e = 0; e < load[l].size(); ++e) {
+      const size_t at = l * (experts + 1) + e;
+      load[l][e] += offsets[at + 1] - offsets[at];
+    }
 }
 
 }  // namespace hone

@@ -41,42 +41,48 @@ struct SavedBlock {
 };
 
 struct SavedForward {
+  Batch::OnDevice arrays;
   std::vector<SavedBlock> blocks;
+  int32_t* offsets = nullptr;  // [layers, E + 1] first routed row of each expert; dense layers: 0
   Matrix x;  // [N, D] residual stream after the last block
   float* final_rstd = nullptr;
 };
 
-// Counts of routed tokens per expert and layer, summed over training forwards: what the bias update
+// Counts of routed tokens per expert and layer, summed over training passes: what the bias update
 // and the load metrics need. [layers][experts], empty for dense layers.
 using ExpertLoad = std::vector<std::vector<int64_t>>;
 
 // The forward and backward passes of one decoder-only transformer, by hand. The engine and the
 // learner run this same code on the same kernels; `saved == nullptr` is inference. With saved, keys
 // and values are the batch's own rows; without, they are read from and written to `cache`. Holds no
-// weights. Thread-safe: all methods are const and take the device and arena to work with.
+// weights. Thread-safe: all methods are const and take the device and arena to work with, which are
+// of the backend `table()`, as weights and cache are.
 class Transformer {
  public:
   // Positions in [0, max_context) can be used; 0 means the configuration's max_positions.
   explicit Transformer(const ModelConfig& config, int64_t max_context = 0,
-                       const LoraConfig& lora = {});
+                       const LoraConfig& lora = {}, const kernels::Table& table = kernels::Cpu());
 
   const ModelConfig& config() const { return config_; }
   const ParameterLayout& layout() const { return layout_; }
+  const kernels::Table& table() const { return rope_.values.table(); }
   int64_t max_context() const { return rope_.positions; }
 
   // Returns the hidden states [N, D] after the final norm, in `arena`. Everything else that
   // inference allocates is released.
   Matrix Infer(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                KvCache& cache) const;
-  // The same values, keeping what Backward needs. Adds to `load` when it is not null.
+  // The same values, keeping what Backward needs.
   Matrix Forward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
-                 SavedForward& saved, ExpertLoad* load = nullptr) const;
+                 SavedForward& saved) const;
   // Adds the gradients of layout().trained() to `gradients` (f32), given dhidden [N, D], which is
   // overwritten. balance_alpha: weight of the sequence-wise balance loss, already divided by
   // whatever the batch's loss is divided by; 0: off.
   void Backward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                 const SavedForward& saved, const Matrix& dhidden, double balance_alpha,
                 ParameterArena& gradients) const;
+  // Adds what a forward pass routed where. Waits for the pass.
+  void AddLoad(const Device& on, const SavedForward& saved, ExpertLoad& load) const;
 
  private:
   struct Pass;  // the arguments that every block needs

@@ -24,6 +24,17 @@ void ScatterRows(const Device& on, const Matrix& x, const int32_t* index, const 
                                                            .dtype = x.dtype});
 }
 
+void CopyRows(const Device& on, const Matrix& x, const Matrix& out) {
+  HONE_CHECK(x.rows == out.rows && x.cols == out.cols && x.dtype == out.dtype);
+  const int64_t element = BytesOf(x.dtype);
+  on.Run(on.table().copy, kernels::CopyArgs{.from = x.data,
+                                            .to = out.data,
+                                            .row_bytes = x.cols * element,
+                                            .rows = x.rows,
+                                            .from_stride = x.ld * element,
+                                            .to_stride = out.ld * element});
+}
+
 void EmbeddingBackward(const Device& on, const Matrix& dout, const int32_t* ids,
                        const Matrix& dtable) {
   HONE_CHECK(dout.packed() && dtable.packed() && dout.cols == dtable.cols);

@@ -5,18 +5,23 @@
 namespace hone::ops {
 
 RopeTable MakeRopeTable(const std::vector<double>& frequencies, double attention_factor,
-                        int64_t positions, bool interleaved) {
-  RopeTable table{.positions = positions,
-                  .pairs = static_cast<int64_t>(frequencies.size()),
+                        int64_t positions, bool interleaved, const kernels::Table& on) {
+  const auto pairs = static_cast<int64_t>(frequencies.size());
+  const int64_t n = positions * pairs * 2;
+  RopeTable table{.values = Memory(n * static_cast<int64_t>(sizeof(float)), on),
+                  .positions = positions,
+                  .pairs = pairs,
                   .interleaved = interleaved};
-  table.values.reserve(static_cast<size_t>(positions * table.pairs * 2));
+  std::vector<float> values;
+  values.reserve(static_cast<size_t>(n));
   for (int64_t p = 0; p < positions; ++p) {
     for (double f : frequencies) {
       const double angle = static_cast<double>(p) * f;
-      table.values.push_back(static_cast<float>(std::cos(angle) * attention_factor));
-      table.values.push_back(static_cast<float>(std::sin(angle) * attention_factor));
+      values.push_back(static_cast<float>(std::cos(angle) * attention_factor));
+      values.push_back(static_cast<float>(std::sin(angle) * attention_factor));
     }
   }
+  Device(on, 1).Write(static_cast<float*>(table.values.data()), values.data(), n);
   return table;
 }
 
@@ -25,7 +30,7 @@ void Rope(const Device& on, const RopeTable& table, const int32_t* positions, co
   HONE_CHECK(x.rows == out.rows && x.dtype == out.dtype);
   on.Run(on.table().rope, kernels::RopeArgs{.x = x.data,
                                             .out = out.data,
-                                            .table = table.values.data(),
+                                            .table = static_cast<const float*>(table.values.data()),
                                             .positions = positions,
                                             .n = x.rows,
                                             .heads = heads,

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "libs/tensor/arena.h"
 #include "libs/tensor/device.h"
 #include "libs/tensor/matrix.h"
 
@@ -9,15 +10,16 @@ namespace hone::ops {
 
 // {cos, sin} per position and channel pair, times the attention factor.
 struct RopeTable {
-  std::vector<float> values;  // [positions, pairs, 2]
-  int64_t positions = 0;
-  int64_t pairs = 0;
-  bool interleaved = false;  // pairs (2j, 2j+1), else (j, j + pairs)
+  Memory values;  // f32 [positions, pairs, 2]
+  int64_t positions;
+  int64_t pairs;
+  bool interleaved;  // pairs (2j, 2j+1), else (j, j + pairs)
 };
 
-// `frequencies` [pairs]: angle = position * frequency, in double precision before cos and sin.
+// `frequencies` [pairs]: angle = position * frequency, in double precision before cos and sin. For
+// devices of `on`.
 RopeTable MakeRopeTable(const std::vector<double>& frequencies, double attention_factor,
-                        int64_t positions, bool interleaved);
+                        int64_t positions, bool interleaved, const kernels::Table& on);
 
 // Rotates the 2 * pairs channels of every head. Heads begin at x + h * head_x and out + h * head_o
 // (elements); rows at x.ld and out.ld. Only the data pointers, rows and strides of x and out are

@@ -1,30 +1,20 @@
 #include "libs/tensor/arena.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 
 #include "libs/base/check.h"
 
 namespace hone {
 namespace {
-constexpr int64_t kAlign = 64;
 constexpr int64_t kMinBlock = 1 << 20;
 
-int64_t RoundUp(int64_t bytes) {
-  return (bytes + kAlign - 1) / kAlign * kAlign;
-}
-
-void* AlignedAlloc(int64_t bytes) {
-  void* p = std::aligned_alloc(kAlign, std::max(RoundUp(bytes), kAlign));
-  HONE_CHECK(p != nullptr) << "out of memory: " << bytes << " bytes";
-  return p;
+DevicePtr Allocated(const kernels::Table& table, int64_t bytes) {
+  void* p = nullptr;
+  const kernels::Error error = table.allocate(bytes, &p);
+  HONE_CHECK(error == nullptr) << table.name << ": " << bytes << " bytes: " << error;
+  return {p, ReleaseMemory{&table}};
 }
 }  // namespace
-
-void Arena::Free::operator()(void* p) const {
-  std::free(p);
-}
 
 void* Arena::Allocate(int64_t bytes) {
   HONE_CHECK(bytes >= 0) << bytes;
@@ -36,7 +26,7 @@ void* Arena::Allocate(int64_t bytes) {
   if (block_ == blocks_.size()) {
     // Doubling keeps the number of blocks small whatever the first micro-batch was.
     const int64_t size = std::max({bytes, kMinBlock, capacity()});
-    blocks_.push_back({std::unique_ptr<void, Free>(AlignedAlloc(size)), size});
+    blocks_.push_back({Allocated(*table_, size), size});
   }
   void* p = static_cast<char*>(blocks_[block_].data.get()) + used_;
   used_ += bytes;
@@ -51,12 +41,11 @@ int64_t Arena::capacity() const {
   return total;
 }
 
-void Memory::Free::operator()(void* p) const {
-  std::free(p);
-}
-
-Memory::Memory(int64_t bytes) : data_(AlignedAlloc(bytes)), bytes_(bytes) {
-  std::memset(data_.get(), 0, static_cast<size_t>(bytes));
+Memory::Memory(int64_t bytes, const kernels::Table& table)
+    : data_(Allocated(table, bytes)), bytes_(bytes) {
+  for (const kernels::Error error :
+       {table.zero({.to = data(), .bytes = bytes}, nullptr), table.synchronize(nullptr)})
+    HONE_CHECK(error == nullptr) << table.name << ": " << error;
 }
 
 }  // namespace hone

@@ -8,14 +8,24 @@
 
 namespace hone {
 
+// Gives device memory back to the backend that it is from.
+struct ReleaseMemory {
+  const kernels::Table* table;
+  void operator()(void* p) const { table->release(p); }
+};
+using DevicePtr = std::unique_ptr<void, ReleaseMemory>;
+
 // Bump allocation of activations: everything of a micro-batch is freed at once by Reset, everything
-// since a mark by Release. Memory is 64-byte aligned, uninitialized, and kept for the next use. Not
-// thread-safe.
+// since a mark by Release. Memory is the device's, 64-byte aligned, uninitialized, and kept for the
+// next use, which must be on the same stream. Not thread-safe.
 class Arena {
  public:
-  Arena() = default;
+  explicit Arena(const kernels::Table& table = kernels::Cpu()) : table_(&table) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
+
+  static constexpr int64_t kAlign = 64;
+  static constexpr int64_t RoundUp(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
   void* Allocate(int64_t bytes);
   Matrix NewMatrix(int64_t rows, int64_t cols, DType dtype) {
@@ -40,13 +50,11 @@ class Arena {
   int64_t peak() const { return peak_; }
 
  private:
-  struct Free {
-    void operator()(void* p) const;
-  };
   struct Block {
-    std::unique_ptr<void, Free> data;
+    DevicePtr data;
     int64_t bytes;
   };
+  const kernels::Table* table_;
   std::vector<Block> blocks_;
   size_t block_ = 0;
   int64_t used_ = 0;  // of the block
@@ -54,20 +62,18 @@ class Arena {
   int64_t peak_ = 0;
 };
 
-// Zero-initialized memory of fixed size, 64-byte aligned: parameters, gradients, caches.
+// Zero-initialized memory of the device, of fixed size, 64-byte aligned: parameters, gradients,
+// caches.
 class Memory {
  public:
-  Memory() = default;
-  explicit Memory(int64_t bytes);
+  explicit Memory(int64_t bytes, const kernels::Table& table = kernels::Cpu());
+  const kernels::Table& table() const { return *data_.get_deleter().table; }
   void* data() const { return data_.get(); }
   int64_t bytes() const { return bytes_; }
 
  private:
-  struct Free {
-    void operator()(void* p) const;
-  };
-  std::unique_ptr<void, Free> data_;
-  int64_t bytes_ = 0;
+  DevicePtr data_;
+  int64_t bytes_;
 };
 
 }  // namespace hone

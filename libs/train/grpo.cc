@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
@@ -181,19 +180,19 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
     return absl::OkStatus();
   }
 
-  std::memset(gradients_.data(), 0, static_cast<size_t>(gradients_.bytes()));
+  device_.Zero(gradients_.data(), gradients_.bytes());
   ExpertLoad load = NewExpertLoad(transformer_.config());
   absl::Status status;
   const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
   for (const MicroBatch& m : Pack(sequences, MicroBatchTokens(spec))) {
     sums["batch_tokens"] += static_cast<double>(m.batch.tokens());
-    ForwardBackward(m, alpha, load, [&](const Scored& scored, int64_t begin, int64_t end) {
+    ForwardBackward(m, alpha, load, [&](ForLoss& rows, int64_t begin, int64_t end) {
       for (const MicroBatch::Item& item : m.items) {
         if (item.begin < begin || item.begin >= end || !status.ok()) continue;
         const Sample& s = *owners[static_cast<size_t>(item.sequence)];
         const auto n = static_cast<int64_t>(s.sequence.completion.size());
-        const std::vector<double> logp = Widen(scored.logp + item.begin, n);
-        const std::vector<double> entropy = Widen(scored.entropy + item.begin, n);
+        const std::vector<double> logp = Widen(rows.logp.data() + item.begin, n);
+        const std::vector<double> entropy = Widen(rows.entropy.data() + item.begin, n);
         const std::vector<double> advantage(logp.size(), s.advantage);
         std::vector<double> coefficient(logp.size());
         if (on_policy && s.completion->versions_size() == 1 &&
@@ -210,11 +209,11 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
           status = result.status();
           continue;
         }
-        for (int64_t i = 0; i < n; ++i) {
-          scored.coefficient[item.begin + i] =
-              static_cast<float>(coefficient[static_cast<size_t>(i)]);
-          if (s.prepared.mask_den[static_cast<size_t>(i)])
-            scored.dentropy[item.begin + i] = static_cast<float>(result->entropy_coefficient);
+        const auto first = static_cast<size_t>(item.begin);
+        for (size_t i = 0; i < coefficient.size(); ++i) {
+          rows.coefficient[first + i] = static_cast<float>(coefficient[i]);
+          if (s.prepared.mask_den[i])
+            rows.dentropy[first + i] = static_cast<float>(result->entropy_coefficient);
         }
       }
     });

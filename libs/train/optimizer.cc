@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace hone {
 
@@ -10,24 +9,40 @@ using kernels::AxpbyArgs;
 using kernels::GemmArgs;
 using kernels::Layout;
 
-Optimizer::Optimizer(const ParameterLayout& layout, const Weights& weights)
+Optimizer::Optimizer(const Device& on, const ParameterLayout& layout, const Weights& weights)
     : layout_(layout),
-      m_(layout.trained_size(), DType::kF32),
-      v_(layout.trained_size(), DType::kF32),
-      master_(weights.trained().dtype() == DType::kF32 ? 0 : layout.trained_size(), DType::kF32) {
+      m_(layout.trained_size(), DType::kF32, on.table()),
+      v_(layout.trained_size(), DType::kF32, on.table()),
+      master_(weights.trained().dtype() == DType::kF32 ? 0 : layout.trained_size(), DType::kF32,
+              on.table()) {
   if (master_.size() == 0) return;
-  const kernels::Error error = kernels::Cpu().cast({.x = weights.trained().data(),
-                                                    .y = master_.data(),
-                                                    .n = layout.trained_size(),
-                                                    .from = weights.trained().dtype(),
-                                                    .to = DType::kF32},
-                                                   nullptr);
-  HONE_CHECK(error == nullptr) << error;
+  on.Run(on.table().cast, kernels::CastArgs{.x = weights.trained().data(),
+                                            .y = master_.data(),
+                                            .n = layout.trained_size(),
+                                            .from = weights.trained().dtype(),
+                                            .to = DType::kF32});
 }
 
-void Optimizer::Reset() {
-  std::memset(m_.data(), 0, static_cast<size_t>(m_.bytes()));
-  std::memset(v_.data(), 0, static_cast<size_t>(v_.bytes()));
+namespace {
+// Sums of squares of `count` consecutive arrays of n, in one download.
+std::vector<double> SumsOfSquares(const Device& on, Arena& arena, const float* x, int64_t n,
+                                  int64_t count) {
+  const Arena::Mark mark = arena.mark();
+  double* sums = arena.NewArray<double>(count);
+  on.Zero(sums, count * static_cast<int64_t>(sizeof(double)));
+  for (int64_t i = 0; i < count; ++i)
+    on.Run(on.table().sum_squares,
+           kernels::SumSquaresArgs{.x = x + i * n, .n = n, .out = sums + i});
+  std::vector<double> out(static_cast<size_t>(count));
+  on.Read(out.data(), sums, count);
+  arena.Release(mark);
+  return out;
+}
+}  // namespace
+
+void Optimizer::Reset(const Device& on) {
+  on.Zero(m_.data(), m_.bytes());
+  on.Zero(v_.data(), v_.bytes());
   steps_ = 0;
 }
 
@@ -43,12 +58,8 @@ const float* Optimizer::Master(const Weights& weights) const {
 
 double Optimizer::Step(const Device& on, Arena& arena, const v1::OptimizerSpec& spec,
                        double learning_rate, const ParameterArena& gradients, Weights& weights) {
-  double squares = 0;
-  on.Run(on.table().sum_squares,
-         kernels::SumSquaresArgs{.x = static_cast<const float*>(gradients.data()),
-                                 .n = gradients.size(),
-                                 .out = &squares});
-  const double norm = std::sqrt(squares);
+  const double norm = std::sqrt(SumsOfSquares(
+      on, arena, static_cast<const float*>(gradients.data()), gradients.size(), 1)[0]);
   if (!std::isfinite(norm)) return norm;
   const double clip = spec.grad_clip() == 0 ? 1 : spec.grad_clip();
   const double scale = clip > 0 && norm > clip ? clip / norm : 1;
@@ -132,17 +143,23 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
   axpby(grad, momentum, n, scale, mu);
   float* x = arena.NewArray<float>(n);
   float* next = arena.NewArray<float>(n);
-  std::memcpy(x, grad, static_cast<size_t>(n) * sizeof(float));
+  on.Copy(x, grad, n * static_cast<int64_t>(sizeof(float)));
   axpby(momentum, x, n, mu, scale);
-  for (int64_t i = 0; i < count; ++i) {  // Frobenius norm 1
-    double squares = 0;
-    on.Run(on.table().sum_squares,
-           kernels::SumSquaresArgs{.x = x + i * size, .n = size, .out = &squares});
-    axpby(x + i * size, x + i * size, size, 0, 1 / (std::sqrt(squares) + 1e-7));
-  }
-  float* gram = arena.NewArray<float>(count * side * side);
-  float* poly = arena.NewArray<float>(count * side * side);
+  const std::vector<double> squares = SumsOfSquares(on, arena, x, size, count);
+  for (int64_t i = 0; i < count; ++i)  // Frobenius norm 1
+    axpby(x + i * size, x + i * size, size, 0,
+          1 / (std::sqrt(squares[static_cast<size_t>(i)]) + 1e-7));
   constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;
+  // A row of padding behind each square, so that the diagonals of all of them are one column whose
+  // elements are side + 1 apart.
+  const int64_t square_stride = side * (side + 1);
+  const int64_t squares_size = count * square_stride;
+  float* gram = arena.NewArray<float>(squares_size);
+  float* poly = arena.NewArray<float>(squares_size);
+  for (float* padded : {gram, poly})
+    on.Zero(padded, squares_size * static_cast<int64_t>(sizeof(float)));
+  const std::vector<float> identity = {static_cast<float>(kA)};
+  const auto [a_on_diagonal] = on.Upload(arena, identity);
   GemmArgs square{.a = x,
                   .b = x,
                   .c = gram,
@@ -155,7 +172,7 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
                   .batch = count,
                   .stride_a = size,
                   .stride_b = size,
-                  .stride_c = side * side,
+                  .stride_c = square_stride,
                   .layout = tall ? Layout::kTN : Layout::kNT};
   GemmArgs fourth{.a = gram,
                   .b = gram,
@@ -167,18 +184,22 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
                   .ldb = side,
                   .ldc = side,
                   .batch = count,
-                  .stride_a = side * side,
-                  .stride_b = side * side,
-                  .stride_c = side * side,
+                  .stride_a = square_stride,
+                  .stride_b = square_stride,
+                  .stride_c = square_stride,
                   .layout = Layout::kNN};
   for (int step = 0; step < 5; ++step) {
     square.a = square.b = x;
     on.Run(on.table().gemm, square);
     on.Run(on.table().gemm, fourth);
-    axpby(gram, poly, count * side * side, kB, kC);
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t j = 0; j < side; ++j)
-        poly[i * side * side + j * side + j] += static_cast<float>(kA);
+    axpby(gram, poly, squares_size, kB, kC);
+    on.Run(on.table().bias, kernels::BiasArgs{.x = poly,
+                                              .bias = a_on_diagonal,
+                                              .out = poly,
+                                              .n = count * side,
+                                              .c = 1,
+                                              .ldx = side + 1,
+                                              .ldo = side + 1});
     on.Run(on.table().gemm, GemmArgs{.a = tall ? x : poly,
                                      .b = tall ? poly : x,
                                      .c = next,
@@ -189,8 +210,8 @@ void Optimizer::Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& sp
                                      .ldb = tall ? side : cols,
                                      .ldc = cols,
                                      .batch = count,
-                                     .stride_a = tall ? size : side * side,
-                                     .stride_b = tall ? side * side : size,
+                                     .stride_a = tall ? size : square_stride,
+                                     .stride_b = tall ? square_stride : size,
                                      .stride_c = size,
                                      .layout = Layout::kNN});
     std::swap(x, next);

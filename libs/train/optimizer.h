@@ -20,11 +20,12 @@ namespace hone {
 // thread-safe.
 class Optimizer {
  public:
-  // Of layout.trained(). `layout` must outlive this. Master weights start as `weights`.
-  Optimizer(const ParameterLayout& layout, const Weights& weights);
+  // Of layout.trained(). `layout` must outlive this. Master weights start as `weights`. All methods
+  // that take a device leave their work on its stream.
+  Optimizer(const Device& on, const ParameterLayout& layout, const Weights& weights);
 
   // Starts afresh for a stage: zero moments, step 0. Masters are kept.
-  void Reset();
+  void Reset(const Device& on);
   // One update. Gradients are left as they are. Returns their global L2 norm before clipping; when
   // it is not finite nothing is changed.
   double Step(const Device& on, Arena& arena, const v1::OptimizerSpec& spec, double learning_rate,

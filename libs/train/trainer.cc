@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -18,20 +18,22 @@ Trainer::Trainer(const Transformer& transformer, const Options& options)
     : transformer_(transformer),
       options_(options),
       vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
-      device_(kernels::Cpu(), options.threads),
-      weights_(transformer.layout(), options.dtype),
-      gradients_(transformer.layout().trained_size(), DType::kF32) {
+      device_(transformer.table(), options.threads),
+      arena_(transformer.table()),
+      weights_(transformer.layout(), options.dtype, transformer.table()),
+      gradients_(transformer.layout().trained_size(), DType::kF32, transformer.table()) {
   WeightsChanged();
 }
 
 void Trainer::WeightsChanged() {
   arena_.Reset();
   MergeAdapters(device_, arena_, transformer_.layout(), weights_);
-  optimizer_ = std::make_unique<Optimizer>(transformer_.layout(), weights_);
+  optimizer_ = std::make_unique<Optimizer>(device_, transformer_.layout(), weights_);
+  device_.Synchronize();
 }
 
 void Trainer::BeginStage(bool with_reference) {
-  optimizer_->Reset();
+  optimizer_->Reset(device_);
   reference_.reset();
   if (!with_reference) return;
   reference_ = std::make_unique<Weights>(transformer_.layout(), weights_);
@@ -39,18 +41,20 @@ void Trainer::BeginStage(bool with_reference) {
 }
 
 void Trainer::RefreshReference() {
-  const auto copy = [](const ParameterArena& from, ParameterArena& to) {
-    std::memcpy(to.data(), from.data(), static_cast<size_t>(from.bytes()));
+  const auto copy = [this](const ParameterArena& from, ParameterArena& to) {
+    device_.Copy(to.data(), from.data(), from.bytes());
   };
   copy(weights_.trained(), reference_->trained());
   copy(weights_.biases, reference_->biases);
   copy(weights_.merged, reference_->merged);
+  device_.Synchronize();
 }
 
 void Trainer::ReferenceChanged() {
   if (reference_ == nullptr) return;
   arena_.Reset();
   MergeAdapters(device_, arena_, transformer_.layout(), *reference_);
+  device_.Synchronize();
 }
 
 int64_t Trainer::HeadRows() const {
@@ -58,44 +62,48 @@ int64_t Trainer::HeadRows() const {
 }
 
 Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch& m,
-                                       SavedForward& saved, ExpertLoad* load) {
+                                       SavedForward& saved) {
   Scored s;
-  s.hidden = transformer_.Forward(device_, arena_, weights, m.batch, saved, load);
+  s.hidden = transformer_.Forward(device_, arena_, weights, m.batch, saved);
   const auto count = static_cast<int64_t>(m.targets.size());
   s.rows = arena_.NewMatrix(count, s.hidden.cols, s.hidden.dtype);
-  ops::GatherRows(device_, s.hidden, m.scored_rows.data(), s.rows);
+  std::tie(s.scored_rows, s.targets, s.inv_temperature) =
+      device_.Upload(arena_, m.scored_rows, m.targets, m.inv_temperature);
+  ops::GatherRows(device_, s.hidden, s.scored_rows, s.rows);
   s.logp = arena_.NewArray<float>(count);
   s.lse = arena_.NewArray<float>(count);
   s.entropy = arena_.NewArray<float>(count);
   s.coefficient = arena_.NewArray<float>(count);
   s.dentropy = arena_.NewArray<float>(count);
-  std::fill_n(s.coefficient, count, 0.0f);
-  std::fill_n(s.dentropy, count, 0.0f);
   return s;
 }
 
 void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
-                              const std::function<void(const Scored&, int64_t, int64_t)>& loss) {
+                              const Loss& loss) {
   arena_.Reset();
   SavedForward saved;
-  const Scored s = ForwardScored(weights_, m, saved, &load);
+  const Scored s = ForwardScored(weights_, m, saved);
+  const std::vector<float> zeros(m.targets.size(), 0);
+  ForLoss rows{zeros, zeros, zeros, zeros};
   const ParameterLayout& layout = transformer_.layout();
   const Matrix drows = arena_.NewMatrix(s.rows.rows, s.rows.cols, s.rows.dtype);
   ops::HeadLogprobBackward(
-      device_, arena_,
-      {.hidden = s.rows,
-       .targets = m.targets.data(),
-       .inv_temperature = m.inv_temperature.data(),
-       .logp = s.logp,
-       .lse = s.lse,
-       .entropy = s.entropy},
-      weights_.parameters.View(layout.head()), vocab_, HeadChunks(m, HeadRows()), s.coefficient,
-      s.dentropy, [&](int64_t begin, int64_t end) { loss(s, begin, end); }, drows,
-      layout.adapted() ? Matrix{} : gradients_.View(layout.head()));
+      device_, arena_, s.head(), weights_.parameters.View(layout.head()), vocab_,
+      HeadChunks(m, HeadRows()), s.coefficient, s.dentropy,
+      [&](int64_t begin, int64_t end) {
+        const int64_t n = end - begin;
+        device_.Read(rows.logp.data() + begin, s.logp + begin, n);
+        device_.Read(rows.entropy.data() + begin, s.entropy + begin, n);
+        loss(rows, begin, end);
+        device_.Write(s.coefficient + begin, rows.coefficient.data() + begin, n);
+        device_.Write(s.dentropy + begin, rows.dentropy.data() + begin, n);
+      },
+      drows, layout.adapted() ? Matrix{} : gradients_.View(layout.head()));
+  transformer_.AddLoad(device_, saved, load);
   // Rows that predict several targets (a shared prompt's last) collect all their gradients.
   const Matrix sum = arena_.NewMatrix(m.batch.tokens(), s.rows.cols, DType::kF32);
-  std::memset(sum.data, 0, static_cast<size_t>(sum.rows * sum.cols * 4));
-  ops::EmbeddingBackward(device_, drows, m.scored_rows.data(), sum);
+  device_.Zero(sum.data, sum.rows * sum.cols * 4);
+  ops::EmbeddingBackward(device_, drows, s.scored_rows, sum);
   Matrix dhidden = sum;
   if (s.hidden.dtype != DType::kF32) {
     dhidden = arena_.NewMatrix(sum.rows, sum.cols, s.hidden.dtype);
@@ -119,7 +127,9 @@ StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe,
   metrics["skipped_updates"] = std::isfinite(norm) ? 0 : 1;
   if (transformer_.config().moe.experts > 0) metrics["moe_max_violation"] = MaxViolation(load);
   if (moe.bias_update_rate() > 0 && std::isfinite(norm))
-    UpdateRoutingBiases(transformer_.layout(), load, moe.bias_update_rate(), weights_);
+    UpdateRoutingBiases(device_, arena_, transformer_.layout(), load, moe.bias_update_rate(),
+                        weights_);
+  device_.Synchronize();  // whoever is given the weights reads them on a stream of its own
   return metrics;
 }
 
@@ -130,20 +140,16 @@ std::vector<std::vector<float>> Trainer::Logprobs(const Weights& weights,
   for (const MicroBatch& m : Pack(sequences, max_tokens)) {
     arena_.Reset();
     SavedForward saved;
-    const Scored s = ForwardScored(weights, m, saved, nullptr);
-    ops::HeadLogprob(device_, arena_,
-                     {.hidden = s.rows,
-                      .targets = m.targets.data(),
-                      .inv_temperature = m.inv_temperature.data(),
-                      .logp = s.logp,
-                      .lse = s.lse,
-                      .entropy = s.entropy},
+    const Scored s = ForwardScored(weights, m, saved);
+    ops::HeadLogprob(device_, arena_, s.head(),
                      weights.parameters.View(transformer_.layout().head()), vocab_,
                      HeadChunks(m, HeadRows()));
+    std::vector<float> logp(m.targets.size());
+    device_.Read(logp.data(), s.logp, static_cast<int64_t>(logp.size()));
     for (const MicroBatch::Item& item : m.items) {
       const auto i = static_cast<size_t>(item.sequence);
       const auto n = static_cast<int64_t>(sequences[i].completion.size());
-      out[i].assign(s.logp + item.begin, s.logp + item.begin + n);
+      out[i].assign(logp.begin() + item.begin, logp.begin() + item.begin + n);
     }
   }
   return out;
@@ -168,7 +174,7 @@ absl::StatusOr<StepValues> Trainer::SftStep(const v1::SftStage& spec,
   }
   if (sequences.empty()) return absl::InvalidArgumentError("no demonstrations");
 
-  std::memset(gradients_.data(), 0, static_cast<size_t>(gradients_.bytes()));
+  device_.Zero(gradients_.data(), gradients_.bytes());
   ExpertLoad load = NewExpertLoad(transformer_.config());
   double loss = 0, entropy = 0;
   int64_t tokens = 0;
@@ -177,11 +183,11 @@ absl::StatusOr<StepValues> Trainer::SftStep(const v1::SftStage& spec,
       spec.max_micro_batch_tokens() > 0 ? spec.max_micro_batch_tokens() : 4096;
   const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
   for (const MicroBatch& m : Pack(sequences, max_tokens)) {
-    ForwardBackward(m, alpha, load, [&](const Scored& s, int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        loss -= weight * s.logp[i];
-        entropy += weight * s.entropy[i];
-        s.coefficient[i] = static_cast<float>(-weight);
+    ForwardBackward(m, alpha, load, [&](ForLoss& rows, int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        loss -= weight * rows.logp[i];
+        entropy += weight * rows.entropy[i];
+        rows.coefficient[i] = static_cast<float>(-weight);
       }
     });
     tokens += m.batch.tokens();

@@ -46,8 +46,8 @@ class Trainer {
     int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
   };
 
-  // `transformer` must outlive this. Weights start as zeros: initialize or load them through
-  // weights().
+  // Computes on the transformer's backend. `transformer` must outlive this. Weights start as zeros:
+  // initialize or load them through weights().
   Trainer(const Transformer& transformer, const Options& options);
 
   Weights& weights() { return weights_; }
@@ -83,6 +83,9 @@ class Trainer {
  private:
   struct Sample;
   struct Scored;
+  struct ForLoss;
+  // Of rows [begin, end) of a micro-batch: reads logp and entropy, fills the rest.
+  using Loss = std::function<void(ForLoss& rows, int64_t begin, int64_t end)>;
 
   absl::StatusOr<std::vector<Sample>> Collect(const v1::GrpoStage& spec,
                                               std::span<const v1::Group> groups, int64_t step,
@@ -91,11 +94,10 @@ class Trainer {
                       std::span<Sample*> minibatch, bool on_policy, int64_t step, int64_t version,
                       LossStats& stats, StepValues& sums);
   // Forward pass of one micro-batch up to the scored rows' hidden states.
-  Scored ForwardScored(const Weights& weights, const MicroBatch& m, SavedForward& saved,
-                       ExpertLoad* load);
-  // Gradients of one micro-batch; `loss` as in ops::HeadLogprobBackward.
+  Scored ForwardScored(const Weights& weights, const MicroBatch& m, SavedForward& saved);
+  // Gradients of one micro-batch.
   void ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
-                       const std::function<void(const Scored&, int64_t, int64_t)>& loss);
+                       const Loss& loss);
   // Clipping, the update, the routing biases.
   StepValues Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
                 const ExpertLoad& load);

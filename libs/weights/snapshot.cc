@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "libs/tensor/pieces.h"
 #include "xxhash.h"
 
 namespace hone {
@@ -17,9 +18,13 @@ std::shared_ptr<const Snapshot> Snapshot::Take(const std::string& run_id, int64_
   m.set_base_version(-1);
   m.set_encoding(v1::ENCODING_FULL);
   m.set_base_digest(base_digest);
-  snapshot->data_.reserve(static_cast<size_t>(weights.trained().bytes() + weights.biases.bytes()));
+  snapshot->bytes_ = weights.trained().bytes() + weights.biases.bytes();
+  snapshot->data_ = std::make_unique_for_overwrite<char[]>(static_cast<size_t>(snapshot->bytes_));
   std::vector<uint64_t> checksums;
+  const Device on(weights.table(), 1);
+  char* to = snapshot->data_.get();
   const auto add = [&](const std::vector<Parameter>& parameters, const ParameterArena& arena) {
+    on.Read(to, static_cast<const char*>(arena.data()), arena.bytes());
     for (const Parameter& p : parameters) {
       v1::TensorEntry& t = *m.add_tensors();
       t.set_name(p.name);
@@ -27,11 +32,11 @@ std::shared_ptr<const Snapshot> Snapshot::Take(const std::string& run_id, int64_
       if (p.rows > 1) t.add_shape(p.rows);
       t.add_shape(p.cols);
       t.set_bytes(p.size() * BytesOf(arena.dtype()));
-      const char* data = static_cast<const char*>(arena.View(p).data);
-      t.set_checksum(XXH3_64bits(data, static_cast<size_t>(t.bytes())));
+      t.set_checksum(
+          XXH3_64bits(to + p.offset * BytesOf(arena.dtype()), static_cast<size_t>(t.bytes())));
       checksums.push_back(t.checksum());
-      snapshot->data_.append(data, static_cast<size_t>(t.bytes()));
     }
+    to += arena.bytes();
   };
   add(layout.trained(), weights.trained());
   add(layout.biases(), weights.biases);
@@ -44,21 +49,34 @@ v1::Chunk Snapshot::MakeChunk(int64_t begin) const {
   v1::Chunk chunk;
   chunk.set_version(version());
   chunk.set_offset(begin);
-  chunk.set_data(data_.data() + begin, static_cast<size_t>(size));
+  chunk.set_data(data_.get() + begin, static_cast<size_t>(size));
   chunk.set_checksum(XXH3_64bits(chunk.data().data(), chunk.data().size()));
   return chunk;
 }
 
+namespace {
+uint64_t DigestOf(const ParameterArena& arena) {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       &XXH3_freeState);
+  XXH3_64bits_reset(state.get());
+  const absl::Status read = ReadPieces(
+      arena.table(), arena.data(), arena.bytes(), [&](const char* piece, int64_t, int64_t bytes) {
+        XXH3_64bits_update(state.get(), piece, static_cast<size_t>(bytes));
+        return absl::OkStatus();
+      });
+  HONE_CHECK(read.ok()) << read.ToString();
+  return XXH3_64bits_digest(state.get());
+}
+}  // namespace
+
 uint64_t WeightsDigest(const Weights& weights) {
-  const uint64_t parts[] = {
-      XXH3_64bits(weights.trained().data(), static_cast<size_t>(weights.trained().bytes())),
-      XXH3_64bits(weights.biases.data(), static_cast<size_t>(weights.biases.bytes()))};
+  const uint64_t parts[] = {DigestOf(weights.trained()), DigestOf(weights.biases)};
   return XXH3_64bits(parts, sizeof(parts));
 }
 
 uint64_t BaseDigest(const Weights& weights) {
   if (weights.adapters.size() == 0) return 0;
-  return XXH3_64bits(weights.parameters.data(), static_cast<size_t>(weights.parameters.bytes()));
+  return DigestOf(weights.parameters);
 }
 
 }  // namespace hone

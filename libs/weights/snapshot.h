@@ -14,8 +14,9 @@ namespace hone {
 // training goes on.
 class Snapshot {
  public:
-  // Copies what is trained and the routing biases, and computes their checksums. `base_digest`: of
-  // the frozen parameters under adapters (BaseDigest), 0 without.
+  // Copies what is trained and the routing biases, and computes their checksums. The weights'
+  // device must be synchronized. `base_digest`: of the frozen parameters under adapters
+  // (BaseDigest), 0 without.
   static std::shared_ptr<const Snapshot> Take(const std::string& run_id, int64_t version,
                                               const ParameterLayout& layout, const Weights& weights,
                                               uint64_t base_digest = 0);
@@ -34,13 +35,14 @@ class Snapshot {
       if (!send(MakeChunk(begin))) return false;
     return true;
   }
-  int64_t bytes() const { return static_cast<int64_t>(data_.size()); }
+  int64_t bytes() const { return bytes_; }
 
  private:
   v1::Chunk MakeChunk(int64_t begin) const;
 
   v1::Manifest manifest_;
-  std::string data_;
+  std::unique_ptr<char[]> data_;
+  int64_t bytes_ = 0;
 };
 
 // XXH3-64 over all that is trained, and biases: what tells two trainings apart.

@@ -1,7 +1,6 @@
 #include "libs/weights/stager.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -12,16 +11,32 @@
 
 namespace hone {
 
+// Its checksum so far. Bytes come in order, so that nothing has to be read back from a device.
+struct Stager::Tensor {
+  Tensor() : hash(XXH3_createState()) { XXH3_64bits_reset(hash); }
+  ~Tensor() { XXH3_freeState(hash); }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+
+  XXH3_state_t* const hash;
+  int index = 0;      // in the manifest
+  int64_t bytes = 0;  // received
+};
+
 Stager::Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
-               std::shared_ptr<const Weights> base, int64_t have_version)
+               std::shared_ptr<const Weights> base, int64_t have_version,
+               const kernels::Table& table)
     : run_id_(std::move(run_id)),
       layout_(layout),
       dtype_(dtype),
       base_(std::move(base)),
       base_digest_(base_ ? BaseDigest(*base_) : 0),
-      version_(have_version) {
+      version_(have_version),
+      on_(table, 1) {
   HONE_CHECK(layout.adapted() == (base_ != nullptr));
 }
+
+Stager::~Stager() = default;
 
 absl::Status Stager::Check(const v1::Manifest& m) const {
   if (m.run_id() != run_id_)
@@ -59,21 +74,35 @@ absl::Status Stager::Begin(const v1::Manifest& manifest) {
   HONE_RETURN_IF_ERROR(Check(manifest));
   manifest_ = manifest;
   staging_ = base_ ? std::make_shared<Weights>(layout_, *base_)
-                   : std::make_shared<Weights>(layout_, dtype_);
+                   : std::make_shared<Weights>(layout_, dtype_, on_.table());
+  tensor_ = std::make_unique<Tensor>();
+  damaged_.clear();
   received_ = 0;
   total_ = staging_->trained().bytes() + staging_->biases.bytes();
   return absl::OkStatus();
 }
 
 // The wire's concatenation is the arena of what is trained followed by the biases.
-void Stager::Copy(int64_t offset, const char* data, int64_t size) {
+void Stager::Place(const char* data, int64_t size) {
   const int64_t split = staging_->trained().bytes();
-  const int64_t first = std::clamp<int64_t>(split - offset, 0, size);
-  std::memcpy(static_cast<char*>(staging_->trained().data()) + std::min(offset, split), data,
-              static_cast<size_t>(first));
-  if (first < size)
-    std::memcpy(static_cast<char*>(staging_->biases.data()) + (offset + first - split),
-                data + first, static_cast<size_t>(size - first));
+  const int64_t first = std::clamp<int64_t>(split - received_, 0, size);
+  on_.Write(static_cast<char*>(staging_->trained().data()) + std::min(received_, split), data,
+            first);
+  on_.Write(static_cast<char*>(staging_->biases.data()) + (received_ + first - split), data + first,
+            size - first);
+  received_ += size;
+  for (int64_t at = 0; at < size;) {
+    const v1::TensorEntry& t = manifest_.tensors(tensor_->index);
+    const int64_t n = std::min(t.bytes() - tensor_->bytes, size - at);
+    XXH3_64bits_update(tensor_->hash, data + at, static_cast<size_t>(n));
+    at += n;
+    tensor_->bytes += n;
+    if (tensor_->bytes < t.bytes()) break;
+    if (XXH3_64bits_digest(tensor_->hash) != t.checksum() && damaged_.empty()) damaged_ = t.name();
+    XXH3_64bits_reset(tensor_->hash);
+    tensor_->bytes = 0;
+    ++tensor_->index;
+  }
 }
 
 absl::Status Stager::Add(const v1::Chunk& chunk) {
@@ -86,31 +115,21 @@ absl::Status Stager::Add(const v1::Chunk& chunk) {
   if (XXH3_64bits(chunk.data().data(), chunk.data().size()) != chunk.checksum())
     return absl::DataLossError(absl::StrCat("chunk at ", chunk.offset(), " of weights version ",
                                             chunk.version(), " has a wrong checksum"));
-  Copy(received_, chunk.data().data(), size);
-  received_ += size;
-  if (received_ < total_) return absl::OkStatus();
-  const auto verify = [&](int index, const Parameter& p, const ParameterArena& arena) {
-    const v1::TensorEntry& t = manifest_.tensors(index);
-    return XXH3_64bits(arena.View(p).data, static_cast<size_t>(t.bytes())) == t.checksum()
-               ? absl::OkStatus()
-               : absl::DataLossError(absl::StrCat("tensor ", t.name(), " of weights version ",
-                                                  manifest_.version(), " has a wrong checksum"));
-  };
-  int index = 0;
-  for (const Parameter& p : layout_.trained())
-    HONE_RETURN_IF_ERROR(verify(index++, p, staging_->trained()));
-  for (const Parameter& p : layout_.biases())
-    HONE_RETURN_IF_ERROR(verify(index++, p, staging_->biases));
-  return absl::OkStatus();
+  Place(chunk.data().data(), size);
+  if (received_ < total_ || damaged_.empty()) return absl::OkStatus();
+  staging_ = nullptr;
+  return absl::DataLossError(absl::StrCat("tensor ", damaged_, " of weights version ",
+                                          manifest_.version(), " has a wrong checksum"));
 }
 
 std::shared_ptr<Weights> Stager::Take() {
   if (staging_ == nullptr || received_ < total_) return nullptr;
   version_ = manifest_.version();
   if (layout_.adapted()) {
-    Arena arena;
-    MergeAdapters(Device(kernels::Cpu(), 1), arena, layout_, *staging_);
+    Arena arena(on_.table());
+    MergeAdapters(on_, arena, layout_, *staging_);
   }
+  on_.Synchronize();
   return std::move(staging_);
 }
 

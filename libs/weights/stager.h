@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "libs/model/parameters.h"
+#include "libs/tensor/device.h"
 #include "proto/hone/v1/weights.pb.h"
 
 namespace hone {
@@ -14,10 +15,12 @@ namespace hone {
 // byte has come and every checksum agrees. Versions never go back. Not thread-safe.
 class Stager {
  public:
-  // `layout` must outlive this. `base`: frozen weights that the adapters of `layout` belong to; null
-  // for a layout without adapters.
+  // Weights come to be in memory of `table`. `layout` must outlive this. `base`: frozen weights
+  // that the adapters of `layout` belong to; null for a layout without adapters.
   Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
-         std::shared_ptr<const Weights> base = nullptr, int64_t have_version = -1);
+         std::shared_ptr<const Weights> base = nullptr, int64_t have_version = -1,
+         const kernels::Table& table = kernels::Cpu());
+  ~Stager();
 
   // A new transfer; an unfinished one is forgotten. INVALID_ARGUMENT: another run, or tensors that
   // are not those of the layout (name, dtype or shape), or adapters of another base. FAILED_PRECONDITION: a version that is not
@@ -34,7 +37,7 @@ class Stager {
 
  private:
   absl::Status Check(const v1::Manifest& manifest) const;
-  void Copy(int64_t offset, const char* data, int64_t size);
+  void Place(const char* data, int64_t size);
 
   const std::string run_id_;
   const ParameterLayout& layout_;
@@ -43,7 +46,11 @@ class Stager {
   const uint64_t base_digest_;
   int64_t version_;
   v1::Manifest manifest_;
+  const Device on_;
   std::shared_ptr<Weights> staging_;
+  struct Tensor;  // the one that is arriving
+  std::unique_ptr<Tensor> tensor_;
+  std::string damaged_;  // the first tensor with a wrong checksum
   int64_t received_ = 0;
   int64_t total_ = 0;
 };

@@ -119,6 +119,15 @@ CLI::App* AddCommand(CLI::App& parent, Context& context, const std::string& name
   return command;
 }
 
+void AddDeviceOption(CLI::App& command, v1::Device& device) {
+  command.add_option("--device", device, "what computes: auto, cpu or cuda")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, v1::Device>{
+              {"auto", v1::DEVICE_AUTO}, {"cpu", v1::DEVICE_CPU}, {"cuda", v1::DEVICE_CUDA}},
+          CLI::ignore_case))
+      ->default_str("auto");
+}
+
 int Main(const std::vector<std::string>& arguments, Output& output) {
   Context context(output);
   CLI::App app("Hone: reinforcement learning of language models from verifiable rewards.", "hone");

@@ -73,6 +73,7 @@ CLI::App* AddCommand(CLI::App& parent, Context& context, const std::string& name
 
 // The commands, one function per file of commands/.
 void AddConfigCommands(CLI::App& app, Context& context);
+void AddDeviceOption(CLI::App& command, v1::Device& device);  // --device
 void AddDemoDataCommand(CLI::App& app, Context& context);
 void AddEvalCommand(CLI::App& app, Context& context);
 void AddModelCommands(CLI::App& app, Context& context);

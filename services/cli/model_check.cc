@@ -92,7 +92,7 @@ class Checker {
 
   absl::StatusOr<Found> Values() {
     if (options_.generate) {
-      weights_ = std::make_shared<Weights>(*layout_, options_.dtype);
+      weights_ = std::make_shared<Weights>(*layout_, options_.dtype, *options_.table);
       HONE_RETURN_IF_ERROR(LoadWeights(*reader_, *config_, *layout_, *weights_));
       return Found{"finite"};
     }
@@ -152,7 +152,7 @@ class Checker {
     if (new_tokens < 1)
       return absl::InvalidArgumentError(
           absl::StrCat("the prompt has ", length, " tokens, the context only ", context));
-    const Transformer transformer(*config_, context);
+    const Transformer transformer(*config_, context, {}, *options_.table);
     v1::Completion completion;
     Engine::Options engine_options{.threads = options_.threads,
                                    .max_sequences = 1,

@@ -11,6 +11,7 @@ namespace hone::cli {
 
 struct ModelCheckOptions {
   DType dtype = DType::kF32;
+  const kernels::Table* table = &kernels::Cpu();  // what generates
   bool generate = true;  // false: the weights are read through, not loaded
   std::string prompt;  // "": any that the tokenizer knows
   int new_tokens = 32;

@@ -131,6 +131,11 @@ TEST_CASE("verify finds what is wrong with a model", "[cli]") {
   const json report = json::parse(verify({"--no-generation", "-o", "json"}).out);
   CHECK(report["passed"] == true);
   CHECK(report["checks"].back()["skipped"] == true);
+  CHECK_THAT(verify({"--device", "cpu"}).out, Contains("8 greedy tokens"));
+  CHECK(verify({"--device", "tpu"}).code == 2);
+  if (kernels::Cuda() == nullptr) {
+    CHECK_THAT(verify({"--device", "cuda"}).err, Contains("use cpu or auto"));
+  }
 
   SECTION("a value") {
     const auto reader = HfReader::Open(model);

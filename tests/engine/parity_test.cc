@@ -86,7 +86,7 @@ TEST_CASE("f32: rollout, Score and learner agree bit for bit", "[engine]") {
 }
 
 TEST_CASE("bf16: rollout, Score and learner agree bit for bit", "[engine]") {
-  if (!kernels::CpuHasBf16()) {
+  if (!kernels::Cpu().has_bf16()) {
     WARN("SKIPPED: no bf16 matrix unit");
     return;
   }

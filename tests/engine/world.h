@@ -13,18 +13,22 @@ namespace hone {
 
 // A toy checkpoint with what it takes to generate from it and to train it.
 struct World {
-  World(const std::string& name, DType type, const LoraConfig& lora = {}) : dtype(type) {
+  World(const std::string& name, DType type, const LoraConfig& lora = {},
+        const kernels::Table& table = kernels::Cpu())
+      : dtype(type) {
     const std::string dir = GoldenPath(name);
     config = LoadModelConfig(dir).value();
     config.eos_ids = {1};
-    model = std::make_unique<Transformer>(config, 256, lora);
+    model = std::make_unique<Transformer>(config, 256, lora, table);
     trainer = std::make_unique<Trainer>(*model, Trainer::Options{.dtype = dtype});
     const HfReader reader = HfReader::Open(dir).value();
     REQUIRE_OK(LoadWeights(reader, config, model->layout(), trainer->weights()));
     const ParameterArena& adapters = trainer->weights().adapters;
     RandomStream random(uint64_t{13});
+    std::vector<float> values;
     for (int64_t i = 0; i < adapters.size(); ++i)
-      static_cast<float*>(adapters.data())[i] = static_cast<float>(0.05 * random.Normal());
+      values.push_back(static_cast<float>(0.05 * random.Normal()));
+    Device(table, 1).Write(static_cast<float*>(adapters.data()), values.data(), adapters.size());
     trainer->WeightsChanged();
   }
   std::shared_ptr<const Weights> weights() const {

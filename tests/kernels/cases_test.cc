@@ -72,7 +72,7 @@ bool Named(const Case& c, const char* part) {
 std::vector<DType> TypesOf(const Case& c) {
   std::vector<DType> all{DType::kF32};
   const bool product = Named(c, "gemm");
-  if (c.bf16_tolerance > 0 && (!product || CpuHasBf16())) all.push_back(DType::kBF16);
+  if (c.bf16_tolerance > 0 && (!product || Cpu().has_bf16())) all.push_back(DType::kBF16);
   return all;
 }
 

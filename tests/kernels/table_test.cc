@@ -102,7 +102,7 @@ TEST_CASE("kernels refuse what they cannot do, in words", "[kernels]") {
                                      .scale = 1},
                                     nullptr))
             .find("attention") == 0);
-  if (!CpuHasBf16()) {
+  if (!Cpu().has_bf16()) {
     WARN("SKIPPED: bf16 products, this machine has neither AMX nor AVX512-BF16");
     CHECK(std::string(Cpu().gemm({.a = f.data(),
                                   .b = f.data(),

@@ -200,7 +200,7 @@ std::vector<bool> Flipped(const Rows& rows, const Result& a, const Result& b) {
 }
 
 TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]") {
-  if (!kernels::CpuHasBf16()) HONE_SKIP("no bf16 matrix unit");
+  if (!kernels::Cpu().has_bf16()) HONE_SKIP("no bf16 matrix unit");
   for (const std::string& name : Everything()) {
     INFO(name);
     const Result r = Run(name, DType::kBF16, 1, DType::kBF16);
@@ -215,7 +215,7 @@ TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]"
 
 TEST_CASE("bf16: within 4e-2 of f32 with the same rounded weights where the experts are the same",
           "[model]") {
-  if (!kernels::CpuHasBf16()) HONE_SKIP("no bf16 matrix unit");
+  if (!kernels::Cpu().has_bf16()) HONE_SKIP("no bf16 matrix unit");
   for (const std::string& name : Everything()) {
     INFO(name);
     const Rows rows = MakeRows(Golden(GoldenPath(name)));

@@ -47,7 +47,7 @@ TEST_CASE("predicted activations are what a training pass takes", "[model]") {
   constexpr int32_t kTokens = 250;
   for (const char* name : kGoldens) {
     for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      if (dtype == DType::kBF16 && !kernels::CpuHasBf16()) continue;
+      if (dtype == DType::kBF16 && !kernels::Cpu().has_bf16()) continue;
       INFO(name);
       const ModelConfig config = *LoadModelConfig(GoldenPath(name));
       const Transformer model(config);

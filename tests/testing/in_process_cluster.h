@@ -164,12 +164,13 @@ class LocalWeights final : public WeightsSink {
    public:
     explicit Source(LocalWeights& sink) : sink_(sink) {}
     ~Source() override { sink_.Leave(this); }
-    void Follow(const std::string& run_id, const std::string&, const ParameterLayout& layout,
+    void Follow(const std::string& run_id, const std::string&, const Transformer& transformer,
                 DType dtype, std::shared_ptr<const Weights> base,
                 std::function<void()> arrived) override {
       sink_.Leave(this);
       MutexLock lock(mu_);
-      stager_ = std::make_unique<Stager>(run_id, layout, dtype, std::move(base));
+      stager_ = std::make_unique<Stager>(run_id, transformer.layout(), dtype, std::move(base),
+                                         /*have_version=*/-1, transformer.table());
       arrived_ = std::move(arrived);
       sink_.Join(this);
     }

@@ -149,7 +149,7 @@ inline void WriteTinyModel(const std::string& folder, const nlohmann::json& conf
   REQUIRE_OK(parsed);
   const ParameterLayout layout(*parsed);
   Weights weights(layout, DType::kF32);
-  InitializeWeights(layout, 1, static_cast<float*>(weights.parameters.data()));
+  InitializeWeights(layout, 1, weights);
   auto writer = FolderWriter::Create(folder);
   REQUIRE_OK(writer);
   REQUIRE_OK(SaveModel(**writer, "", folder + "-parts", *parsed, layout, weights));

@@ -38,7 +38,7 @@ struct Bench {
 
 TEST_CASE("AdamW follows its formula, with clipping and decay of matrices only", "[train]") {
   Bench b;
-  Optimizer optimizer(b.layout, b.weights);
+  Optimizer optimizer(b.on, b.layout, b.weights);
   v1::OptimizerSpec spec;
   spec.set_weight_decay(0.1);
   spec.set_grad_clip(0.05);
@@ -73,7 +73,7 @@ TEST_CASE("AdamW follows its formula, with clipping and decay of matrices only",
 TEST_CASE("Muon makes the update of a block's matrix nearly orthogonal, of Moonlight's size",
           "[train]") {
   Bench b;
-  Optimizer optimizer(b.layout, b.weights);
+  Optimizer optimizer(b.on, b.layout, b.weights);
   v1::OptimizerSpec spec;
   spec.set_kind(v1::OptimizerSpec::KIND_MUON);
   const std::vector<float> before(Bench::Values(b.weights.parameters),
@@ -104,7 +104,7 @@ TEST_CASE("Muon makes the update of a block's matrix nearly orthogonal, of Moonl
 
 TEST_CASE("a gradient that is not finite changes nothing", "[train]") {
   Bench b;
-  Optimizer optimizer(b.layout, b.weights);
+  Optimizer optimizer(b.on, b.layout, b.weights);
   const std::vector<float> before(Bench::Values(b.weights.parameters),
                                   Bench::Values(b.weights.parameters) + b.layout.size());
   Bench::Values(b.gradients)[3] = NAN;

@@ -31,6 +31,7 @@ namespace {
 
 struct Flags {
   std::string model, adapter, prompts, save, precision = "f32";
+  v1::Device device = v1::DEVICE_AUTO;
   RewardFlags reward;
   v1::SamplingParams sampling;
   double temperature = 1.0, top_p = 1.0;
@@ -63,11 +64,12 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
   v1::ModelSpec spec;
   spec.set_path(flags.model);
   spec.set_precision(flags.precision == "bf16" ? v1::PRECISION_BF16 : v1::PRECISION_F32);
+  spec.set_device(flags.device);
   if (!flags.adapter.empty()) spec.mutable_lora()->set_adapter(flags.adapter);
   if (flags.chat) *spec.mutable_chat() = flags.chat_spec;
   HONE_ASSIGN_OR_RETURN(const ModelFolder folder, OpenModelFolder(spec));
-  const Transformer transformer(folder.config, folder.max_context, folder.lora);
-  const auto weights = std::make_shared<Weights>(transformer.layout(), folder.dtype);
+  const Transformer transformer(folder.config, folder.max_context, folder.lora, *folder.table);
+  const auto weights = std::make_shared<Weights>(transformer.layout(), folder.dtype, *folder.table);
   HONE_RETURN_IF_ERROR(LoadModelWeights(spec, folder, transformer.layout(), *weights));
 
   std::vector<v1::Group> groups(prompts.size());
@@ -223,6 +225,7 @@ void AddEvalCommand(CLI::App& app, Context& context) {
   command->add_option("--precision", flags->precision)
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  AddDeviceOption(*command, flags->device);
   command->add_option("--save", flags->save, "write the completions here, one JSON group per line");
 }
 

@@ -34,6 +34,7 @@ struct Flags {
   MemoryUse use = DefaultMemoryUse();
   double max_shard_gb = 5;
   ModelCheckOptions check;
+  v1::Device device = v1::DEVICE_AUTO;
   bool no_generation = false;
 };
 
@@ -176,9 +177,12 @@ absl::StatusOr<int> Convert(Context& context, const Flags& flags) {
 absl::StatusOr<int> Verify(Context& context, Flags flags) {
   flags.check.dtype = DTypeOf(flags.precision);
   flags.check.generate = !flags.no_generation;
-  if (flags.check.generate && flags.check.dtype == DType::kBF16 && !kernels::CpuHasBf16())
-    return absl::FailedPreconditionError(
-        "--precision bf16 cannot generate on this processor; use f32 or --no-generation");
+  if (flags.check.generate) {
+    HONE_ASSIGN_OR_RETURN(flags.check.table, TableFor(flags.device));
+    if (flags.check.dtype == DType::kBF16 && !flags.check.table->has_bf16())
+      return absl::FailedPreconditionError(
+          "--precision bf16 cannot generate on this processor; use f32 or --no-generation");
+  }
   if (flags.check.threads == 0)
     flags.check.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const v1::ModelCheckReport report = CheckModel(flags.model, flags.check);
@@ -259,6 +263,7 @@ void AddModelCommands(CLI::App& app, Context& context) {
     command->add_option("--tokens", flags->check.new_tokens, "to generate")
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
+    AddDeviceOption(*command, flags->device);
     command->add_option("--threads", flags->check.threads, "0: one per core")
         ->check(CLI::Range(0, 1024));
   }

@@ -192,6 +192,69 @@ inline Case RouteBackwardCase(const RouteShape& s, bool balance) {
   return r;
 }
 
+// Rows are sequences; per sequence, its gradient and how many of its tokens name it.
+inline Case SequenceBalanceCase(const std::vector<int32_t>& starts, int64_t e, int64_t k) {
+  const double alpha = 0.375;
+  const auto sequences = static_cast<int64_t>(starts.size()) - 1;
+  const auto scores = [=] { return Random(starts.back() * e, 64); };  // with ties
+  Case r;
+  r.name = "sequence_balance " + std::to_string(starts.back()) + " rows, " + std::to_string(k) +
+           " of " + std::to_string(e);
+  r.rows = sequences;
+  r.bytes = 4.0 * starts.back() * e;
+  r.has = [](const Table& t) { return t.sequence_balance != nullptr; };
+  r.job = [=](DType, int64_t begin, int64_t end) {
+    std::vector<int32_t> own(starts.begin() + begin, starts.begin() + end + 1);
+    const int32_t first = own[0];
+    for (int32_t& start : own) start -= first;
+    const Array x(Slice(scores(), first * e, starts[end] * e), DType::kF32), q = Array::Of(own);
+    const Array gradient((end - begin) * e, DType::kF32);
+    const Array of = Array::Of(std::vector<int32_t>(own.back(), -1));
+    const SequenceBalanceArgs a{.scores = x.As(),
+                                .q_start = q.As<int32_t>(),
+                                .gradient = gradient.As(),
+                                .sequence_of = of.As<int32_t>(),
+                                .sequences = end - begin,
+                                .e = e,
+                                .k = k,
+                                .alpha = alpha};
+    return Job{[=, hold = std::vector<Array>{x, q}](const Table& t, Stream stream) {
+                 return t.sequence_balance(a, stream);
+               },
+               [=] {
+                 std::vector<float> named(end - begin);
+                 for (int64_t s = 0; s < end - begin; ++s)
+                   for (int32_t n = own[s]; n < own[s + 1]; ++n)
+                     named[s] += of.As<int32_t>()[n] == s;
+                 return Result{Rows(end - begin, {gradient.Floats(), named}),
+                               {},
+                               gradient.Intact() && of.Intact() && x.Intact()};
+               }};
+  };
+  r.rows_reference = [=] {
+    const Numbers x = scores();
+    Numbers all;
+    for (int64_t s = 0; s < sequences; ++s) {
+      Numbers chosen(e, 0.0);
+      const double tokens = starts[s + 1] - starts[s];
+      for (int64_t n = starts[s]; n < starts[s + 1]; ++n)
+        for (int64_t i = 0; i < e; ++i) {
+          int64_t before = 0;
+          for (int64_t j = 0; j < e; ++j) {
+            const double a = x[n * e + j], b = x[n * e + i];
+            before += a > b || (a == b && j < i);
+          }
+          chosen[i] += before < k;
+        }
+      for (double c : chosen)
+        all.push_back(tokens == 0 ? 0 : alpha * c * static_cast<double>(e) / (k * tokens * tokens));
+      all.push_back(tokens);
+    }
+    return all;
+  };
+  return r;
+}
+
 // Choice (n, k) is sorted row (n * k + 7 k') of a fixed permutation.
 inline std::vector<int32_t> CombineRows(int64_t n, int64_t k) {
   std::vector<int32_t> rows(n * k);
@@ -299,6 +362,8 @@ inline std::vector<Case> MoeCases() {
       for (bool balance : {false, true})
         all.push_back(RouteBackwardCase(
             {7, 9, 3, scoring, normalize, false, 1, 1, GroupScore::kMax, 1.5f}, balance));
+  all.push_back(SequenceBalanceCase({0, 1}, 1, 1));
+  all.push_back(SequenceBalanceCase({0, 3, 3, 8, 9, 40}, 9, 3));
   for (bool backward : {false, true}) {
     all.push_back(CombineCase(1, 1, 1, true, false, backward));
     all.push_back(CombineCase(19, 2, 64, true, true, backward));
