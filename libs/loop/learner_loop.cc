@@ -202,13 +202,16 @@ absl::Status LearnerLoop::RunGrpo(Session& s, const v1::StageSpec& stage) {
     values["train_seconds"] = Seconds(end - start);
     values["groups"] = static_cast<double>(batch->groups.size());
     double staleness = 0;
-    double generate = 0;
+    double generate = 0, produce = 0;
     for (const v1::Group& g : batch->groups) {
       staleness += static_cast<double>(s.position.step - g.weights_version());
-      for (const v1::Completion& c : g.completions())
+      for (const v1::Completion& c : g.completions()) {
         generate = std::max(generate, c.generate_seconds());
+        produce = std::max(produce, c.generate_seconds() + c.score_seconds());
+      }
     }
     values["generate_seconds"] = generate;
+    values["score_seconds"] = produce - generate;
     if (!batch->groups.empty())
       values["staleness_mean"] = staleness / static_cast<double>(batch->groups.size());
     HONE_RETURN_IF_ERROR(AfterStep(s, stage, std::move(values), /*publish=*/true,
@@ -240,10 +243,11 @@ absl::Status LearnerLoop::AfterStep(Session& s, const v1::StageSpec& stage, Step
   values["step_seconds"] = Seconds(now - s.last_step_end);
   s.last_step_end = now;
   const double seconds = values["train_seconds"];
-  if (const auto generate = values.find("generate_seconds"); generate != values.end()) {
-    // Synchronous steps: what is neither generation (scoring goes on beside it) nor training.
+  if (values.count("generate_seconds") > 0) {
+    // Of a synchronous step: what is neither generation, nor scoring behind it, nor training.
     const double step = values["step_seconds"];
-    values["coordination_fraction"] = std::max(0.0, step - seconds - generate->second) / step;
+    values["coordination_fraction"] =
+        std::max(0.0, step - seconds - values["generate_seconds"] - values["score_seconds"]) / step;
   }
   if (seconds > 0) values["train_tokens_per_second"] = values["batch_tokens"] / seconds;
   v1::CommitStepRequest commit;

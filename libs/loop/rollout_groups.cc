@@ -1,5 +1,7 @@
 // The life of a group in a rollout loop: submitted, generated, judged, committed.
 
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
 #include "libs/base/periodic.h"
@@ -103,18 +105,20 @@ void RolloutLoop::Finished(Assignment& a, const GroupRequest& request, v1::Compl
     wake_.notify_all();
   }
   if (aborted) return;
-  verdicts_.Score(group->reward, std::move(item), [this, group, index](v1::Verdict verdict) {
-    Judged(group, index, std::move(verdict));
-  });
+  verdicts_.Score(group->reward, std::move(item),
+                  [this, group, index, finished = std::chrono::steady_clock::now()](
+                      v1::Verdict verdict) { Judged(group, index, finished, std::move(verdict)); });
 }
 
 // Called from any thread.
-void RolloutLoop::Judged(const std::shared_ptr<Pending>& group, int index, v1::Verdict verdict) {
+void RolloutLoop::Judged(const std::shared_ptr<Pending>& group, int index, TimePoint finished,
+                         v1::Verdict verdict) {
   bool complete = false;
   {
     MutexLock lock(group->mu);
-    *group->commit.mutable_group()->mutable_completions(index)->mutable_verdict() =
-        std::move(verdict);
+    v1::Completion& completion = *group->commit.mutable_group()->mutable_completions(index);
+    completion.set_score_seconds(Seconds(std::chrono::steady_clock::now() - finished));
+    *completion.mutable_verdict() = std::move(verdict);
     complete = --group->missing == 0;
     if (complete) {
       const absl::Status status = commits_.Push(group->commit);

@@ -81,7 +81,8 @@ class RolloutLoop {
   v1::RegisterWorkerRequest Registration(Duration wait) const;
   void Submit(Assignment& a, const v1::Lease& lease);
   void Finished(Assignment& a, const GroupRequest& request, v1::Completion completion);
-  void Judged(const std::shared_ptr<Pending>& group, int index, v1::Verdict verdict);
+  void Judged(const std::shared_ptr<Pending>& group, int index, TimePoint finished,
+              v1::Verdict verdict);
   bool IsDue(const v1::Lease& lease) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t Ahead() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // sequences of leases that are not due
   bool SwapWeights(Assignment& a);
