@@ -1,7 +1,7 @@
 // How fast small programs run, on one processor, in turns with a bare interpreter, bubblewrap and a
 // plain fork and exec, so that a busy moment hits all of them:
 //
-//   sandbox_bench [seconds for each] [processor]
+//   sandbox_bench [seconds for each] [processor] [the only level, as for a profile]
 //
 // And whether anything is left after many runs, one in fifty of them a bomb:
 //
@@ -88,7 +88,7 @@ struct Way {
   std::vector<double> seconds;  // of each run
 };
 
-void Speed(double seconds_each, int processor) {
+void Speed(double seconds_each, int processor, int only_level) {
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(processor, &one);
@@ -100,15 +100,18 @@ void Speed(double seconds_each, int processor) {
 
   std::vector<Way> ways;
   std::vector<std::unique_ptr<Sandbox>> sandboxes;
-  for (Level level : {Level::kFiltered, Level::kNamespaces, Level::kCgroups})
+  for (Level level : {Level::kFiltered, Level::kNamespaces, Level::kCgroups}) {
+    if (only_level >= 0 && static_cast<int>(level) != only_level) continue;
     if (auto sandbox = Make(level, 2)) {
       Sandbox* s = sandbox.get();
       ways.push_back({absl::StrCat("level ", static_cast<int>(level)), [s] { RunOnce(*s); }, {}});
       sandboxes.push_back(std::move(sandbox));
     }
+  }
+  const bool others = only_level < 0;
   const std::vector<std::string> bare = {"/usr/bin/python3", "-I", "-S", "-c", kProgram};
-  ways.push_back({"python3 -I -S", [&] { Spawn(bare); }, {}});
-  if (access("/usr/bin/bwrap", X_OK) == 0) {
+  if (others) ways.push_back({"python3 -I -S", [&] { Spawn(bare); }, {}});
+  if (others && access("/usr/bin/bwrap", X_OK) == 0) {
     std::vector<std::string> argv = {"/usr/bin/bwrap", "--unshare-all", "--die-with-parent",
                                      "--ro-bind",      "/usr",          "/usr",
                                      "--symlink",      "usr/lib",       "/lib",
@@ -118,7 +121,7 @@ void Speed(double seconds_each, int processor) {
     argv.insert(argv.end(), bare.begin(), bare.end());
     ways.push_back({"bubblewrap, python3 -I -S", [argv] { Spawn(argv); }, {}});
   }
-  ways.push_back({"fork and exec of /bin/true", [] { Spawn({"/bin/true"}); }, {}});
+  if (others) ways.push_back({"fork and exec of /bin/true", [] { Spawn({"/bin/true"}); }, {}});
 
   for (Way& way : ways) way.run();
   constexpr int kRounds = 10;
@@ -227,5 +230,6 @@ int main(int argc, char** argv) {
   using namespace hone::sandbox;
   if (argc == 4 && std::string(argv[1]) == "soak")
     return Soak(std::atoi(argv[2]), static_cast<Level>(std::atoi(argv[3])));
-  Speed(argc > 1 ? std::atof(argv[1]) : 5, argc > 2 ? std::atoi(argv[2]) : 1);
+  Speed(argc > 1 ? std::atof(argv[1]) : 5, argc > 2 ? std::atoi(argv[2]) : 1,
+        argc > 3 ? std::atoi(argv[3]) : -1);
 }
