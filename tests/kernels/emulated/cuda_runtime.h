@@ -11,7 +11,9 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "tests/kernels/emulated/block.h"
 
@@ -81,6 +83,9 @@ inline int __syncthreads_and(int x, const Place& at = Place::Here()) {
 }
 inline void __syncwarp(unsigned mask = 0xffffffff, const Place& at = Place::Here()) {
   Exchange(mask, 0, "__syncwarp", at);
+}
+[[noreturn]] inline void __trap(const Place& at = Place::Here()) {
+  Fail("__trap", at);
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
@@ -189,37 +194,37 @@ inline unsigned __reduce_or_sync(unsigned mask, unsigned x, const Place& at = Pl
 // -------------------------------------------------------------------------------------------
 
 template <std::integral T>
-T atomicAdd(T* p, T x) {
+T atomicAdd(T* p, std::type_identity_t<T> x) {
   const T old = *p;
   *p = static_cast<T>(old + x);
   return old;
 }
 template <std::integral T>
-T atomicMax(T* p, T x) {
+T atomicMax(T* p, std::type_identity_t<T> x) {
   const T old = *p;
   *p = std::max(old, x);
   return old;
 }
 template <std::integral T>
-T atomicMin(T* p, T x) {
+T atomicMin(T* p, std::type_identity_t<T> x) {
   const T old = *p;
   *p = std::min(old, x);
   return old;
 }
 template <std::integral T>
-T atomicOr(T* p, T x) {
+T atomicOr(T* p, std::type_identity_t<T> x) {
   const T old = *p;
   *p = old | x;
   return old;
 }
 template <std::integral T>
-T atomicExch(T* p, T x) {
+T atomicExch(T* p, std::type_identity_t<T> x) {
   const T old = *p;
   *p = x;
   return old;
 }
 template <std::integral T>
-T atomicCAS(T* p, T expected, T x) {
+T atomicCAS(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> x) {
   const T old = *p;
   if (old == expected) *p = x;
   return old;
@@ -277,6 +282,9 @@ inline int __clzll(long long x) {
 inline int __ffs(int x) {
   return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1;
 }
+inline unsigned long long __float2ull_rn(float x) {
+  return static_cast<unsigned long long>(std::nearbyint(static_cast<double>(x)));
+}
 inline float rsqrtf(float x) {
   return 1.0f / std::sqrt(x);
 }
@@ -323,6 +331,20 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t) {
 }
 inline cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
   std::memset(p, value, bytes);
+  return cudaSuccess;
+}
+
+inline constexpr int cudaMemcpyDeviceToDevice = 3;
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, int, cudaStream_t) {
+  std::memmove(to, from, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
+  *p = std::malloc(bytes);
+  return *p == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+inline cudaError_t cudaFreeAsync(void* p, cudaStream_t) {
+  std::free(p);
   return cudaSuccess;
 }
 
