@@ -1,30 +1,31 @@
-// Causal attention over ragged sequences and paged keys, for decoding, prefill and training alike: a
-// block takes a tile of query vectors and walks over chunks of 64 keys from the start of the sequence
-// with a running maximum.
+// Causal attention over ragged sequences and paged keys, for decoding, prefill and training alike:
+// a block takes a tile of query vectors and walks over chunks of 64 keys from the start of the
+// sequence with a running maximum.
 //
-// Batch invariance: a score is one chain over D, an output one chain over the keys of each chunk, and
-// the sum of a chunk's probabilities has one tree of eight lanes, whatever the tile's shape and the
-// place of the vector in it. A key that a vector does not see has probability 0 there, which adds
-// nothing, as long as its value is finite.
+// Batch invariance: a score is one chain over D, an output one chain over the keys of each chunk,
+// and the sum of a chunk's probabilities has one tree of eight lanes, whatever the tile's shape and
+// the place of the vector in it. A key that a vector does not see has probability 0 there, which
+// adds nothing, as long as its value is finite.
 
 #include "kernels/cuda/attention.cuh"
 
 namespace hone::kernels::cuda {
 namespace {
 
-// kDown x kAcross warps, each with 16 vectors and a part of the keys (scores) or channels (results).
+// kDown x kAcross warps, each with 16 vectors and a part of the keys (scores) or channels
+// (results).
 template <int kDown_, int kAcross_>
 struct Shape {
   static constexpr int kDown = kDown_, kAcross = kAcross_;
   static constexpr int kVectors = 16 * kDown, kThreads = 32 * kDown * kAcross;
 };
-constexpr int kPairs = 8;         // of 16 channels: a warp's part of a result, at most
+constexpr int kPairs = 8;           // of 16 channels: a warp's part of a result, at most
 constexpr int kLanesPerVector = 8;  // in the softmax
 
 struct Plan {
   Alignment aligned;
   bool latent;
-  int stages;  // of keys and values
+  int stages;        // of keys and values
   int fewest, most;  // vectors of a sequence and key/value head that this launch is for
 };
 
@@ -47,8 +48,8 @@ struct Memory {
 // Scores of a vector become probabilities relative to the running maximum; *shrink is what the sums
 // so far are multiplied by. Eight lanes, each with eight keys in order.
 template <typename T>
-__device__ void Softmax(const float* scores, T* p, int visible, float scale, float* max_, float* sum_,
-                        float* shrink) {
+__device__ void Softmax(const float* scores, T* p, int visible, float scale, float* max_,
+                        float* sum_, float* shrink) {
   constexpr int kEach = kChunk / kLanesPerVector;
   const int lane = threadIdx.x % kLanesPerVector;
   float z[kEach], top = -Infinity();
@@ -111,7 +112,8 @@ __global__ void __launch_bounds__(S::kThreads) AttentionKernel(AttentionArgs a, 
     if (sequence < 0) break;
     const Keys keys(a, sequence, place % a.kv_heads);
     // The last tiles have the most keys: first.
-    const int tile = static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
+    const int tile =
+        static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
     const int v0 = tile * S::kVectors, count = min(S::kVectors, keys.Vectors() - v0);
     const int all = keys.Visible(v0 + count - 1), chunks = static_cast<int>(CeilDiv(all, kChunk));
     const T* const k = static_cast<const T*>(a.k) + keys.group * a.d;
@@ -121,8 +123,8 @@ __global__ void __launch_bounds__(S::kThreads) AttentionKernel(AttentionArgs a, 
       const int first = chunk * kChunk, some = min(kChunk, all - first);
       LoadKeys(stage, ldq, kChunk, k, a.ldk, d, plan.aligned.k, keys, first, some);
       if (!plan.latent)
-        LoadKeys(stage + memory.key_elements, memory.ldv, kChunk, v, a.ldv, dv, plan.aligned.v, keys,
-                 first, some);
+        LoadKeys(stage + memory.key_elements, memory.ldv, kChunk, v, a.ldv, dv, plan.aligned.v,
+                 keys, first, some);
       CommitCopies();
     };
     LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {
@@ -143,9 +145,8 @@ __global__ void __launch_bounds__(S::kThreads) AttentionKernel(AttentionArgs a, 
       {
         float s[1][kKeysPerWarp / 8][4];
         Clear(s);
-        MultiplyTile<Lie::kAlongK, Lie::kAlongK>(s, queries + own * ldq, ldq,
-                                                 stage + part * kKeysPerWarp * ldq, ldq,
-                                                 RoundUp(d, 16));
+        MultiplyTile<Lie::kAlongK, Lie::kAlongK>(
+            s, queries + own * ldq, ldq, stage + part * kKeysPerWarp * ldq, ldq, RoundUp(d, 16));
         ForFragments(s, [&](int i, int j, float x, float y) {
           float* to = scores + (own + i) * kLdScores + part * kKeysPerWarp + j;
           to[0] = x;

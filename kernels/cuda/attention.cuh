@@ -1,7 +1,7 @@
 #pragma once
 
-// What forward and backward attention share. A query vector is one query row of one head: vector v of
-// sequence s and key/value head g is row v / (H / G), head g H / G + v % (H / G).
+// What forward and backward attention share. A query vector is one query row of one head: vector v
+// of sequence s and key/value head g is row v / (H / G), head g H / G + v % (H / G).
 
 #include "kernels/cuda/resident.cuh"
 #include "kernels/cuda/tile.cuh"
@@ -16,7 +16,8 @@ __host__ __device__ inline int Apart(int width) {
   return RoundUp(width, 16) + kVector<T>;
 }
 
-// One key/value head of one sequence. Everything from the arguments, which the device alone can read.
+// One key/value head of one sequence. Everything from the arguments, which the device alone can
+// read.
 struct Keys {
   int64_t q_first;  // row of q
   int q_len, kv_len, heads, group;
@@ -48,8 +49,8 @@ struct Alignment {
 };
 template <typename T>
 Alignment AlignmentOf(const AttentionArgs& a, const void* dout = nullptr) {
-  return {Aligned<T>(a.q, a.ldq, a.d), Aligned<T>(a.k, a.ldk, a.d), Aligned<T>(a.v, a.ldv, a.head_v),
-          Aligned<T>(dout, a.dv)};
+  return {Aligned<T>(a.q, a.ldq, a.d), Aligned<T>(a.k, a.ldk, a.d),
+          Aligned<T>(a.v, a.ldv, a.head_v), Aligned<T>(dout, a.dv)};
 }
 
 // v are the first channels of k: they need no room of their own.
@@ -59,8 +60,8 @@ inline bool Latent(const AttentionArgs& a) {
 
 // Keys [first, first + count) of a head into a tile of `rows` rows; zeros behind them.
 template <typename T>
-__device__ inline void LoadKeys(T* tile, int ld, int rows, const T* from, int64_t ld_from, int width,
-                                bool aligned, const Keys& keys, int first, int count) {
+__device__ inline void LoadKeys(T* tile, int ld, int rows, const T* from, int64_t ld_from,
+                                int width, bool aligned, const Keys& keys, int first, int count) {
   LoadRows(tile, ld, rows, RoundUp(width, 16), width, aligned,
            [&](int i) { return i < count ? from + keys.rows[first + i] * ld_from : nullptr; });
 }

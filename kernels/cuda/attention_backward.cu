@@ -1,6 +1,6 @@
 // Gradients of attention in two passes that recompute the probabilities: one over tiles of query
-// vectors (dq), one over tiles of keys (dk and dv), which takes the sequences of a cluster, and their
-// query vectors, in order. No sum is shared between blocks, so the bits never change.
+// vectors (dq), one over tiles of keys (dk and dv), which takes the sequences of a cluster, and
+// their query vectors, in order. No sum is shared between blocks, so the bits never change.
 //
 // That needs of the keys that sequences share, which the cache and packed prompts give: the same
 // place in each of them.
@@ -21,7 +21,8 @@ __device__ void LoadStatistics(const AttentionBackwardArgs& b, const Keys& keys,
     const T* out = static_cast<const T*>(a.out) + at * a.dv;
     const T* dout = static_cast<const T*>(b.dout) + at * a.dv;
     float sum = 0.0f;
-    for (int c = lane; i < count && c < a.dv; c += 8) sum = fmaf(float(dout[c]), float(out[c]), sum);
+    for (int c = lane; i < count && c < a.dv; c += 8)
+      sum = fmaf(float(dout[c]), float(out[c]), sum);
     sum = LaneReduce<8>(sum);
     if (lane == 0) {
       delta[i] = sum;
@@ -36,7 +37,8 @@ __device__ inline const T* DoutRow(const AttentionBackwardArgs& b, const Keys& k
 }
 
 // Of a 16-row block of vectors and kKeys keys, by one warp: p = exp(scale s - lse) and
-// ds = scale p (dp - delta), 0 where a key is not seen. visible(i) counts from the first of the keys.
+// ds = scale p (dp - delta), 0 where a key is not seen. visible(i) counts from the first of the
+// keys.
 template <typename T, int kKeys, typename Visible, typename Emit>
 __device__ void ScoreGradients(const T* q, int ldq, const T* k, const T* dout, int ldo, const T* v,
                                int ldv, int d, int dv, float scale, const float* lse,
@@ -64,7 +66,8 @@ struct Plan {
   bool latent;
 };
 
-// --- dq -------------------------------------------------------------------------------------------
+// --- dq
+// -------------------------------------------------------------------------------------------
 
 // kDown x kAcross warps: 16 vectors each, and a part of the keys (ds) or channels (dq), of these at
 // most kPairs times 16.
@@ -82,13 +85,14 @@ struct QueryMemory {
       : ldq(Apart<T>(static_cast<int>(a.d))),
         ldo(Apart<T>(static_cast<int>(a.dv))),
         ldv(latent ? ldq : ldo),
-        bytes(static_cast<int>(sizeof(T)) * (S::kVectors * (ldq + ldo + kLdP) + kChunk * ldq +
-                                             (latent ? 0 : kChunk * ldv)) +
+        bytes(static_cast<int>(sizeof(T)) *
+                  (S::kVectors * (ldq + ldo + kLdP) + kChunk * ldq + (latent ? 0 : kChunk * ldv)) +
               8 * S::kVectors) {}
 };
 
 template <typename T, typename S>
-__global__ void __launch_bounds__(S::kThreads) QueryGradientKernel(AttentionBackwardArgs b, Plan plan) {
+__global__ void __launch_bounds__(S::kThreads)
+    QueryGradientKernel(AttentionBackwardArgs b, Plan plan) {
   const AttentionArgs& a = b.forward;
   const QueryMemory<T, S> memory(a, plan.latent);
   const int d = static_cast<int>(a.d), dv = static_cast<int>(a.dv);
@@ -116,7 +120,8 @@ __global__ void __launch_bounds__(S::kThreads) QueryGradientKernel(AttentionBack
     const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
     if (sequence < 0) break;
     const Keys keys(a, sequence, place % a.kv_heads);
-    const int tile = static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
+    const int tile =
+        static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
     const int v0 = tile * S::kVectors, count = min(S::kVectors, keys.Vectors() - v0);
     const int all = keys.Visible(v0 + count - 1);
     LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {
@@ -161,7 +166,8 @@ __global__ void __launch_bounds__(S::kThreads) QueryGradientKernel(AttentionBack
   }
 }
 
-// --- dk and dv ------------------------------------------------------------------------------------
+// --- dk and dv
+// ------------------------------------------------------------------------------------
 
 // Eight warps take 64 vectors at a time: 4 x 2 of them compute p and ds, then kKeys / 16 times the
 // others the gradients, each of 16 keys and at most kPairs (dk) or kValuePairs (dv) times 16
@@ -181,9 +187,8 @@ struct KeyMemory {
       : ldq(Apart<T>(static_cast<int>(a.d))),
         ldo(Apart<T>(static_cast<int>(a.dv))),
         ldv(S::kLatent ? ldq : ldo),
-        bytes(static_cast<int>(sizeof(T)) *
-                  (S::kVectors * (ldq + ldo + 2 * kLdP) + S::kKeys * ldq +
-                   (S::kLatent ? 0 : S::kKeys * ldv)) +
+        bytes(static_cast<int>(sizeof(T)) * (S::kVectors * (ldq + ldo + 2 * kLdP) + S::kKeys * ldq +
+                                             (S::kLatent ? 0 : S::kKeys * ldv)) +
               8 * S::kVectors) {}
 };
 
@@ -200,7 +205,8 @@ struct Part {
 
 template <int kBlocks>
 __device__ inline void AddGradients(float (&acc)[1][kBlocks][4], float* to, int64_t ld,
-                                    const Keys& keys, int first, int width, int channel, int pairs) {
+                                    const Keys& keys, int first, int width, int channel,
+                                    int pairs) {
   ForFragments(acc, [&](int i, int j, float x, float y) {
     if (first + i >= keys.kv_len || j >= 16 * pairs) return;
     float* at = to + keys.rows[first + i] * ld + channel + j;
@@ -209,7 +215,8 @@ __device__ inline void AddGradients(float (&acc)[1][kBlocks][4], float* to, int6
 }
 
 template <typename T, typename S>
-__global__ void __launch_bounds__(S::kThreads) KeyGradientKernel(AttentionBackwardArgs b, Plan plan) {
+__global__ void __launch_bounds__(S::kThreads)
+    KeyGradientKernel(AttentionBackwardArgs b, Plan plan) {
   const AttentionArgs& a = b.forward;
   const KeyMemory<T, S> memory(a);
   const int d = static_cast<int>(a.d), dv = static_cast<int>(a.dv);
@@ -226,8 +233,8 @@ __global__ void __launch_bounds__(S::kThreads) KeyGradientKernel(AttentionBackwa
   float* const delta = lse + S::kVectors;
 
   const int warp = threadIdx.x / 32;
-  const int own = warp / 2 * 16, half = warp % 2;                             // p and ds
-  const int own_key = warp / S::kAcross * 16, part = warp % S::kAcross;       // gradients
+  const int own = warp / 2 * 16, half = warp % 2;                        // p and ds
+  const int own_key = warp / S::kAcross * 16, part = warp % S::kAcross;  // gradients
   const Part<S::kAcross> dk_part(d, part), dv_part(dv, part);
 
   const auto tiles = [&](int cluster) {
@@ -250,8 +257,8 @@ __global__ void __launch_bounds__(S::kThreads) KeyGradientKernel(AttentionBackwa
       LoadKeys(keys_tile, ldq, S::kKeys, static_cast<const T*>(a.k) + keys.group * a.d, a.ldk, d,
                plan.aligned.k, keys, first, some);
       if constexpr (!S::kLatent)
-        LoadKeys(values, ldv, S::kKeys, static_cast<const T*>(a.v) + keys.group * a.head_v, a.ldv, dv,
-                 plan.aligned.v, keys, first, some);
+        LoadKeys(values, ldv, S::kKeys, static_cast<const T*>(a.v) + keys.group * a.head_v, a.ldv,
+                 dv, plan.aligned.v, keys, first, some);
       float dk[1][2 * S::kPairs][4], dvalue[1][S::kLatent ? 2 : 2 * S::kValuePairs][4];
       Clear(dk);
       Clear(dvalue);
@@ -272,9 +279,9 @@ __global__ void __launch_bounds__(S::kThreads) KeyGradientKernel(AttentionBackwa
             queries + own * ldq, ldq, keys_tile + half * kKeysPerWarp * ldq, douts + own * ldo, ldo,
             values + half * kKeysPerWarp * ldv, ldv, d, dv, a.scale, lse + own, delta + own,
             [&](int i) {
-              return own + i < count
-                         ? min(keys.Visible(v0 + own + i), keys.kv_len) - first - half * kKeysPerWarp
-                         : 0;
+              return own + i < count ? min(keys.Visible(v0 + own + i), keys.kv_len) - first -
+                                           half * kKeysPerWarp
+                                     : 0;
             },
             [&](int i, int key, float p, float x) {
               const int at = (own + i) * kLdP + half * kKeysPerWarp + key;
@@ -289,9 +296,8 @@ __global__ void __launch_bounds__(S::kThreads) KeyGradientKernel(AttentionBackwa
           MultiplyTile<Lie::kAcross, Lie::kAcross>(dk, ps + own_key, kLdP, douts + dk_part.channel,
                                                    ldo, S::kVectors, within);
         } else {
-          MultiplyTile<Lie::kAcross, Lie::kAcross>(dvalue, ps + own_key, kLdP,
-                                                   douts + dv_part.channel, ldo, S::kVectors,
-                                                   dv_part.pairs);
+          MultiplyTile<Lie::kAcross, Lie::kAcross>(
+              dvalue, ps + own_key, kLdP, douts + dv_part.channel, ldo, S::kVectors, dv_part.pairs);
         }
         __syncthreads();  // before the next copies
       }

@@ -1,7 +1,7 @@
 // Matrix products, dense and per expert, of any size and alignment: bf16 on the tensor cores
 // (mma.sync), f32 by fused multiply-adds. One kernel for both: resident blocks walk over the tiles
-// of C, each tile in a pipeline of copies. Large bf16 products of aligned operands, C = A B^T, go to
-// gemm_hopper.cu where there is one.
+// of C, each tile in a pipeline of copies. Large bf16 products of aligned operands, C = A B^T, go
+// to gemm_hopper.cu where there is one.
 //
 // Batch invariance: an element of C is one chain over k (tile.cuh), with no split of K, so neither
 // its place in a tile nor the tile's shape changes a bit. What chooses another arithmetic
@@ -20,7 +20,8 @@ struct Shape {
   static constexpr int kWarpsAcross = kCols / kWarpCols;
   static constexpr int kThreads = 32 * (kRows / kWarpRows) * kWarpsAcross;
 };
-using Narrow = Shape<16, 64, 16, 16>;   // few rows: many tiles along N, each reads its part of B once
+using Narrow =
+    Shape<16, 64, 16, 16>;  // few rows: many tiles along N, each reads its part of B once
 using Middle = Shape<64, 64, 32, 32>;
 using Wide = Shape<128, 128, 64, 32>;
 
@@ -34,11 +35,11 @@ template <typename T, Lie kLie, int kSize>
 struct Stage {
   // 16 bytes between rows: eight rows of a fragment lie in different banks.
   static constexpr int kLd = (kLie == Lie::kAlongK ? kDepth<T> : kSize) + kVector<T>;
-  static constexpr int kElements = (kLie == Lie::kAlongK ? kSize : kDepth<T>) * kLd;
+  static constexpr int kElements = (kLie == Lie::kAlongK ? kSize : kDepth<T>)*kLd;
 
   // Rows or columns [i0, i0 + kSize) of n, terms [k0, k0 + kDepth) of k.
-  __device__ static void Load(T* stage, const T* from, int64_t ld, int64_t i0, int64_t n, int64_t k0,
-                              int64_t k, bool aligned) {
+  __device__ static void Load(T* stage, const T* from, int64_t ld, int64_t i0, int64_t n,
+                              int64_t k0, int64_t k, bool aligned) {
     if constexpr (kLie == Lie::kAlongK) {
       LoadRows(stage, kLd, kSize, kDepth<T>, static_cast<int>(min(k - k0, int64_t{kDepth<T>})),
                aligned, [=](int i) { return i0 + i < n ? from + (i0 + i) * ld + k0 : nullptr; });
@@ -51,13 +52,6 @@ struct Stage {
     return stage + (kLie == Lie::kAlongK ? i * kLd : i);
   }
 };
-
-template <typename T>
-__device__ void Store(const Product& p, int64_t row, int64_t col, float x, float y) {
-  const int64_t at = row * p.ldc + col;
-  StorePair(static_cast<T*>(p.c) + at, p.add == nullptr ? nullptr : static_cast<const T*>(p.add) + at,
-            x, y, p.n - col, p.c_pairs);
-}
 
 template <typename T, Layout kLayout, typename S>
 __global__ void __launch_bounds__(S::kThreads, 2) ProductKernel(Products all) {
@@ -103,8 +97,7 @@ __global__ void __launch_bounds__(S::kThreads, 2) ProductKernel(Products all) {
     }
     ForFragments(acc, [&](int i, int j, float x, float y) {
       const int64_t row = m0 + warp_row + i, col = n0 + warp_col + j;
-      if (row >= p.m) return;
-      p.c_dtype == DType::kF32 ? Store<float>(p, row, col, x, y) : Store<BF16>(p, row, col, x, y);
+      if (row < p.m) p.Store(row, col, x, y);
     });
     __syncthreads();  // before the next tile's copies
   }
@@ -116,7 +109,8 @@ Error LaunchShape(const Products& all, Stream stream) {
   constexpr Lie kB = kLayout == Layout::kNT ? Lie::kAlongK : Lie::kAcross;
   const int shared = kStages * static_cast<int>(sizeof(T)) *
                      (Stage<T, kA, S::kRows>::kElements + Stage<T, kB, S::kCols>::kElements);
-  return LaunchResident("gemm", ProductKernel<T, kLayout, S>, all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads, shared, stream, all);
+  return LaunchResident("gemm", ProductKernel<T, kLayout, S>,
+                        all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads, shared, stream, all);
 }
 
 template <typename T, Layout kLayout>
@@ -134,9 +128,12 @@ Error LaunchLayout(const Products& all, Stream stream) {
 template <typename T>
 Error LaunchType(const Products& all, Layout layout, Stream stream) {
   switch (layout) {
-    case Layout::kNT: return LaunchLayout<T, Layout::kNT>(all, stream);
-    case Layout::kNN: return LaunchLayout<T, Layout::kNN>(all, stream);
-    case Layout::kTN: return LaunchLayout<T, Layout::kTN>(all, stream);
+    case Layout::kNT:
+      return LaunchLayout<T, Layout::kNT>(all, stream);
+    case Layout::kNN:
+      return LaunchLayout<T, Layout::kNN>(all, stream);
+    case Layout::kTN:
+      return LaunchLayout<T, Layout::kTN>(all, stream);
   }
   return "gemm: unknown layout";
 }
@@ -153,7 +150,8 @@ Error LaunchProducts(Products all, Layout layout, DType dtype, Stream stream) {
   }
   all.a_aligned = Aligned<BF16>(all.a, all.lda, all.stride_a);
   all.b_aligned = Aligned<BF16>(all.b, all.ldb, all.stride_b);
-  return LaunchType<BF16>(all, layout, stream);
+  return TakesHopper(all, layout) ? LaunchHopper(all, stream)
+                                  : LaunchType<BF16>(all, layout, stream);
 }
 
 }  // namespace

@@ -17,6 +17,20 @@ struct Product {
   bool a_aligned, b_aligned;  // 16 bytes, for whole vectors
   bool c_pairs;               // c and add may be accessed by pairs
   DType c_dtype;
+  int64_t item, first;  // in Products; its first row of all rows of a
+
+  // Two neighbours of a row of c, with what is added, as far as there are columns.
+  __device__ void Store(int64_t row, int64_t col, float x, float y) const {
+    c_dtype == DType::kF32 ? StoreAs<float>(row, col, x, y) : StoreAs<BF16>(row, col, x, y);
+  }
+
+ private:
+  template <typename T>
+  __device__ void StoreAs(int64_t row, int64_t col, float x, float y) const {
+    const int64_t at = row * ldc + col;
+    StorePair(static_cast<T*>(c) + at, add == nullptr ? nullptr : static_cast<const T*>(add) + at,
+              x, y, n - col, c_pairs);
+  }
 };
 
 struct Products {
@@ -25,7 +39,8 @@ struct Products {
   void* c;
   const void* add;
   const int32_t* offsets;  // on the device; null: `items` products alike at the strides
-  int64_t m, n, k;         // with offsets m is the sum over experts (0: unknown), but for TN, which has no k
+  int64_t m, n,
+      k;  // with offsets m is the sum over experts (0: unknown), but for TN, which has no k
   int64_t lda, ldb, ldc;
   int64_t items, stride_a, stride_b, stride_c;
   bool a_aligned, b_aligned, c_pairs;
@@ -49,7 +64,8 @@ struct Products {
                        int64_t* n0) const {
     const int64_t across = CeilDiv(n, cols);
     int64_t item, tile;
-    *p = Product{a, b, c, add, m, n, k, lda, ldb, ldc, a_aligned, b_aligned, c_pairs, c_dtype};
+    *p =
+        Product{a, b, c, add, m, n, k, lda, ldb, ldc, a_aligned, b_aligned, c_pairs, c_dtype, 0, 0};
     if (offsets != nullptr && kLayout != Layout::kTN) {
       item = walk.Find(
           t, static_cast<int>(items),
@@ -59,8 +75,8 @@ struct Products {
     } else if (offsets != nullptr) {
       const int64_t each = CeilDiv(m, rows) * across;
       item = walk.Find(
-          t, static_cast<int>(items),
-          [&](int i) { return offsets[i + 1] > offsets[i] ? each : 0; }, &tile);
+          t, static_cast<int>(items), [&](int i) { return offsets[i + 1] > offsets[i] ? each : 0; },
+          &tile);
       if (item < 0) return false;
       p->k = offsets[item + 1] - offsets[item];
     } else {
@@ -70,6 +86,8 @@ struct Products {
       if (item >= items) return false;
     }
     const int64_t first = offsets == nullptr ? 0 : offsets[item];
+    p->item = item;
+    p->first = first;
     p->a = static_cast<const T*>(a) + item * stride_a + first * lda;
     p->b = static_cast<const T*>(b) + item * stride_b + (kLayout == Layout::kTN ? first * ldb : 0);
     const int64_t to = item * stride_c + (kLayout == Layout::kTN ? 0 : first * ldc);
@@ -85,5 +103,10 @@ struct Products {
     return true;
   }
 };
+
+// bf16, kNT, by wgmma (sm_90a). Whether it is the one to take, from what all rows have in common:
+// N, K, alignment.
+bool TakesHopper(const Products& all, Layout layout);
+Error LaunchHopper(const Products& all, Stream stream);
 
 }  // namespace hone::kernels::cuda

@@ -29,8 +29,8 @@ __device__ inline void WaitCopies() {
 }
 
 // Loads four 8x8 matrices of 16-bit elements. Lanes 8i to 8i+7 give the addresses of the rows of
-// matrix i (16 bytes each, a multiple of 16). Lane l gets elements 2(l%4) and 2(l%4)+1 of row l/4 of
-// each matrix.
+// matrix i (16 bytes each, a multiple of 16). Lane l gets elements 2(l%4) and 2(l%4)+1 of row l/4
+// of each matrix.
 __device__ inline void LoadMatrices(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -45,8 +45,8 @@ __device__ inline void LoadMatricesTransposed(uint32_t (&r)[4], const void* row)
                : "memory");
 }
 
-// c[16, 8] += a[16, 16] b[16, 8], bf16 times bf16 into f32. With g = lane / 4 and t = lane % 4 a lane
-// holds, as pairs along k,
+// c[16, 8] += a[16, 16] b[16, 8], bf16 times bf16 into f32. With g = lane / 4 and t = lane % 4 a
+// lane holds, as pairs along k,
 //   a: (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8)     b: (2t, g), (2t + 8, g)
 // and of c the elements (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
 __device__ inline void MultiplyAdd(float (&c)[4], const uint32_t (&a)[4], uint32_t b0,

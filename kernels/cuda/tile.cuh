@@ -5,8 +5,8 @@
 //
 // One element of a product is one chain over k in both types: f32 has one fused multiply-add per
 // term, as on the CPU; bf16 has one tensor-core instruction per 16 terms, starting with the first.
-// Where the element lies in a tile, and what shape the tile has, plays no part, and k beyond the end
-// adds zeros.
+// Where the element lies in a tile, and what shape the tile has, plays no part, and k beyond the
+// end adds zeros.
 
 #include <cuda_bf16.h>
 
@@ -33,8 +33,8 @@ __host__ __device__ inline int RoundUp(int64_t n, int64_t d) {
 }
 
 // tile[i * ld + c] = row(i)[c] for c < real, 0 up to `width` (a multiple of kVector); row(i) may be
-// null: zeros. Aligned rows (16 bytes) are copied asynchronously: commit, wait and a barrier follow.
-// All threads of the block, eight to a row.
+// null: zeros. Aligned rows (16 bytes) are copied asynchronously: commit, wait and a barrier
+// follow. All threads of the block, eight to a row.
 template <typename T, typename Row>
 __device__ inline void LoadRows(T* tile, int ld, int rows, int width, int real, bool aligned,
                                 const Row& row) {
@@ -61,8 +61,9 @@ enum class Lie {
   kAcross,  // at k * ld + i
 };
 
-// acc[i][j] += the 16x8 blocks (i, j) of a b over the first k terms (a multiple of 16), by one warp.
-// The fragments of acc are MultiplyAdd's. Only the first `pairs` pairs of column blocks are computed.
+// acc[i][j] += the 16x8 blocks (i, j) of a b over the first k terms (a multiple of 16), by one
+// warp. The fragments of acc are MultiplyAdd's. Only the first `pairs` pairs of column blocks are
+// computed.
 template <Lie kA, Lie kB, int kRowBlocks, int kBlocks>
 __device__ inline void MultiplyTile(float (&acc)[kRowBlocks][kBlocks][4], const BF16* a, int lda,
                                     const BF16* b, int ldb, int k, int pairs = kBlocks / 2) {
@@ -116,8 +117,8 @@ __device__ inline void FourTerms(float (&x)[4], const float* tile, int ld, int i
 }
 
 template <Lie kA, Lie kB, int kRowBlocks, int kBlocks>
-__device__ inline void MultiplyTile(float (&acc)[kRowBlocks][kBlocks][4], const float* a,
-                                    int lda, const float* b, int ldb, int k, int pairs = kBlocks / 2) {
+__device__ inline void MultiplyTile(float (&acc)[kRowBlocks][kBlocks][4], const float* a, int lda,
+                                    const float* b, int ldb, int k, int pairs = kBlocks / 2) {
   const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
   for (int l = 0; l < k; l += 4) {
     float fa[kRowBlocks][2][4];
@@ -178,8 +179,8 @@ template <typename T>
 struct alignas(2 * sizeof(T)) Pair {
   T x, y;
 };
-// to[0], to[1] = x, y (+ add[0], add[1]); only the first when `count` is 1, none below. `whole`: `to`
-// and `add` are aligned for a pair.
+// to[0], to[1] = x, y (+ add[0], add[1]); only the first when `count` is 1, none below. `whole`:
+// `to` and `add` are aligned for a pair.
 template <typename T>
 __device__ inline void StorePair(T* to, const T* add, float x, float y, int64_t count, bool whole) {
   if (count >= 2 && whole) {
@@ -195,8 +196,8 @@ __device__ inline void StorePair(T* to, const T* add, float x, float y, int64_t 
   if (count >= 2) to[1] = T(add == nullptr ? y : y + float(add[1]));
 }
 
-// Items with unequal numbers of tiles, which only the device knows: who asks for rising tile numbers
-// walks over the items once. One per thread; whole warps ask together.
+// Items with unequal numbers of tiles, which only the device knows: who asks for rising tile
+// numbers walks over the items once. One per thread; whole warps ask together.
 class Walk {
  public:
   // The item that has tile t, and which of its tiles it is; -1: there is none. `count(i)` is the

@@ -1,7 +1,7 @@
 #pragma once
 
-// Replaces kernels/cuda/mma.cuh: what its instructions do according to the PTX specification. A copy
-// arrives no earlier than its thread waits for it, so that a missing wait shows.
+// Replaces kernels/cuda/mma.cuh: what its instructions do according to the PTX specification. A
+// copy arrives no earlier than its thread waits for it, so that a missing wait shows.
 
 #include <cstring>
 #include <vector>
@@ -67,7 +67,8 @@ inline void LoadMatrices(uint32_t (&r)[4], const void* row, bool transposed,
 
 inline void CopyAsync16(void* shared, const void* global, int bytes,
                         const hone_emulation::Place& at = hone_emulation::Place::Here()) {
-  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0)
+  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 ||
+      reinterpret_cast<uintptr_t>(global) % 16 != 0)
     hone_emulation::Fail("cp.async: an address that is not on 16 bytes", at);
   if (bytes < 0 || bytes > 16) hone_emulation::Fail("cp.async: not 0 to 16 bytes", at);
   emulation::MyCopies().groups.back().push_back({shared, global, bytes});
@@ -91,8 +92,9 @@ inline void LoadMatrices(uint32_t (&r)[4], const void* row,
                          const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   emulation::LoadMatrices(r, row, false, at);
 }
-inline void LoadMatricesTransposed(uint32_t (&r)[4], const void* row,
-                                   const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+inline void LoadMatricesTransposed(
+    uint32_t (&r)[4], const void* row,
+    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   emulation::LoadMatrices(r, row, true, at);
 }
 
@@ -110,8 +112,9 @@ inline void MultiplyAdd(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint
     double sum = c[i];
     for (unsigned k = 0; k < 16; ++k) {
       const unsigned pair = k % 8 / 2;  // of the lane that holds this k, of the row or the column
-      sum += static_cast<double>(emulation::Half(lanes.of[4 * g + pair].a[i / 2 + k / 8 * 2], k % 2)) *
-             emulation::Half(lanes.of[4 * column + pair].b[k / 8], k % 2);
+      sum +=
+          static_cast<double>(emulation::Half(lanes.of[4 * g + pair].a[i / 2 + k / 8 * 2], k % 2)) *
+          emulation::Half(lanes.of[4 * column + pair].b[k / 8], k % 2);
     }
     c[i] = static_cast<float>(sum);
   }

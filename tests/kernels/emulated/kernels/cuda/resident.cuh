@@ -21,7 +21,8 @@ Error LaunchResident(const char* name, void (*kernel)(Parameters...), int64_t ti
                      int shared_bytes, Stream stream, const Arguments&... arguments) {
   if (tiles <= 0) return nullptr;
   return Launch(name, kernel, static_cast<unsigned>(std::min<int64_t>(tiles, Processors())),
-                static_cast<unsigned>(threads), static_cast<size_t>(shared_bytes), stream, arguments...);
+                static_cast<unsigned>(threads), static_cast<size_t>(shared_bytes), stream,
+                arguments...);
 }
 
 }  // namespace hone::kernels::cuda
