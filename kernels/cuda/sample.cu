@@ -86,14 +86,17 @@ struct SeeBins {
   }
 };
 
+// Counts and masses by digit.
+struct Digits {
+  Word mass[256];
+  unsigned count[256];
+};
+
 // What a row's filters need on the chip.
 struct Filter {
   union {
     unsigned bins[kBins];
-    struct {
-      Word mass[256];
-      unsigned count[256];
-    } digit;
+    Digits digit;
   };
   float p[kList];
   int id[kList];
