@@ -32,8 +32,10 @@ template <typename See>
 __device__ inline RowStats StatsOf(const float* logits, float inv_temperature, int64_t v,
                                    See& see) {
   float max = -3.4e38f, sum = 0.0f, dot = 0.0f;
-  for (int64_t id = 4 * threadIdx.x; id < v; id += 4 * blockDim.x) {
-    const Pack<4> x = Load<4>(logits + id, v - id);
+  const int64_t step = 4 * blockDim.x;
+  Pack<4> x = Load<4>(logits + 4 * threadIdx.x, v - 4 * threadIdx.x);
+  for (int64_t id = 4 * threadIdx.x; id < v; id += step) {
+    const Pack<4> next = Load<4>(logits + id + step, v - id - step);  // on its way meanwhile
     Pack<4> z, e;
 #pragma unroll
     for (int i = 0; i < 4; ++i) z.v[i] = id + i < v ? x.v[i] * inv_temperature : -Infinity();
@@ -54,6 +56,7 @@ __device__ inline RowStats StatsOf(const float* logits, float inv_temperature, i
       dot = fmaf(e.v[i], fmaxf(y, -100.0f), dot);
     }
     see.Four(id, x, z, e);
+    x = next;
   }
   const float all = BlockReduce(max, -3.4e38f, Larger());
   const float shift = fmaxf(max - all, -1000.0f), factor = expf(shift);
