@@ -1,25 +1,13 @@
 // Device memory, and copies that go through pinned memory of the calling thread.
 
 #include <cstring>
-#include <mutex>
-#include <set>
-#include <string>
-
 #include "kernels/cuda/cuda.cuh"
 
 namespace hone::kernels::cuda {
 namespace {
 
-// "cudaMalloc: out of memory", kept for ever since there are few of them.
-Error Named(const char* call, cudaError_t error) {
-  if (error == cudaSuccess) return nullptr;
-  static std::mutex mutex;
-  static auto* const messages = new std::set<std::string>;
-  const std::lock_guard lock(mutex);
-  return messages->insert(std::string(call) + ": " + cudaGetErrorString(error)).first->c_str();
-}
 #define HONE_CUDA_CALL(call, ...) \
-  if (const Error error = Named(#call, call(__VA_ARGS__)); error != nullptr) return error
+  if (const Error error = Failure(#call, call(__VA_ARGS__)); error != nullptr) return error
 
 // Two pieces of pinned memory in turn: one is filled or emptied by the host while the other travels.
 class Staging {

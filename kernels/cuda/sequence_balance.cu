@@ -7,7 +7,7 @@ namespace hone::kernels::cuda {
 namespace {
 
 __global__ void SequenceBalanceKernel(SequenceBalanceArgs a) {
-  extern __shared__ float row[];  // [E] scores of one token, then [E] counts
+  float* row = DynamicShared<float>();  // [E] scores of one token, then [E] counts
   int* chosen = reinterpret_cast<int*>(row + a.e);
   const int64_t s = blockIdx.x;
   const int64_t begin = a.q_start[s], end = a.q_start[s + 1];
@@ -35,9 +35,8 @@ __global__ void SequenceBalanceKernel(SequenceBalanceArgs a) {
 Error SequenceBalance(const SequenceBalanceArgs& a, Stream stream) {
   if (a.sequences == 0) return nullptr;
   const unsigned threads = a.e < 256 ? static_cast<unsigned>((a.e + 31) / 32 * 32) : 256;
-  SequenceBalanceKernel<<<static_cast<unsigned>(a.sequences), threads, static_cast<size_t>(8 * a.e),
-                          static_cast<cudaStream_t>(stream)>>>(a);
-  return LaunchError();
+  return Launch("sequence_balance", SequenceBalanceKernel, static_cast<unsigned>(a.sequences), threads,
+                static_cast<size_t>(8 * a.e), stream, a);
 }
 
 }  // namespace hone::kernels::cuda

@@ -99,6 +99,7 @@ void ExpertLinear(const Device& on, const Matrix& x, const Matrix& w, const int3
                                                   .experts = experts,
                                                   .n = y.cols,
                                                   .k = x.cols,
+                                                  .rows = x.rows,
                                                   .layout = Layout::kNT,
                                                   .dtype = x.dtype,
                                                   .c_dtype = y.dtype});
@@ -117,6 +118,7 @@ void ExpertLinearBackward(const Device& on, const Matrix& x, const Matrix& w,
                                                     .experts = experts,
                                                     .n = x.cols,
                                                     .k = dy.cols,
+                                                    .rows = dy.rows,
                                                     .layout = Layout::kNN,
                                                     .dtype = dy.dtype,
                                                     .c_dtype = dx.dtype});

@@ -11,6 +11,7 @@
 #include "tests/kernels/cases/moe.h"
 #include "tests/kernels/cases/optimizer.h"
 #include "tests/kernels/cases/rows.h"
+#include "tests/kernels/emulated/emulated.h"
 #include "tests/testing/test.h"
 
 namespace hone::kernels::testing {
@@ -69,42 +70,53 @@ bool Named(const Case& c, const char* part) {
   return c.name.find(part) != std::string::npos;
 }
 
-std::vector<DType> TypesOf(const Case& c) {
+std::vector<DType> TypesOf(const Case& c, bool bf16_products) {
   std::vector<DType> all{DType::kF32};
   const bool product = Named(c, "gemm");
-  if (c.bf16_tolerance > 0 && (!product || Cpu().has_bf16())) all.push_back(DType::kBF16);
+  if (c.bf16_tolerance > 0 && (!product || bf16_products)) all.push_back(DType::kBF16);
   return all;
+}
+
+double Tolerance(const Case& c, DType dtype) {
+  return dtype == DType::kF32 ? c.tolerance : c.bf16_tolerance;
+}
+
+void CheckReferences(const Case& c, DType dtype, const Result& whole) {
+  if (c.rows_reference) CHECK(Distance(whole.rows, c.rows_reference()) <= Tolerance(c, dtype));
+  if (c.sums_reference) CHECK(Distance(whole.sums, c.sums_reference()) <= Tolerance(c, dtype));
+}
+
+// Alone, the two halves, and an odd piece from the middle: the same bits as among all.
+void CheckPieces(const Case& c, const Table& table, Stream stream, DType dtype,
+                 const Result& whole) {
+  if (c.sparse) return;
+  const std::vector<std::pair<int64_t, int64_t>> pieces{{0, 1},
+                                                        {c.rows - 1, c.rows},
+                                                        {0, c.rows / 2},
+                                                        {c.rows / 2, c.rows},
+                                                        {c.rows / 3, c.rows / 3 + 1},
+                                                        {c.rows / 5, c.rows - c.rows / 7}};
+  for (auto [begin, end] : pieces) {
+    if (begin < 0 || begin >= end || end > c.rows) continue;
+    INFO("rows " << begin << " to " << end);
+    const Result r = Run(c, table, stream, dtype, begin, end);
+    CHECK(SameBits(r.rows, Part(whole.rows, c.rows, begin, end)));
+  }
 }
 
 void CheckOnCpu(const Case& c) {
   INFO(c.name);
   static const Streams streams(Cpu());
-  for (DType dtype : TypesOf(c)) {
+  for (DType dtype : TypesOf(c, Cpu().has_bf16())) {
     INFO((dtype == DType::kF32 ? "f32" : "bf16"));
     const Result whole = Run(c, Cpu(), nullptr, dtype, 0, c.rows);
-    const double tolerance = dtype == DType::kF32 ? c.tolerance : c.bf16_tolerance;
-    if (c.rows_reference) CHECK(Distance(whole.rows, c.rows_reference()) <= tolerance);
-    if (c.sums_reference) CHECK(Distance(whole.sums, c.sums_reference()) <= tolerance);
+    CheckReferences(c, dtype, whole);
     for (Stream s : streams.all()) {
       const Result r = Run(c, Cpu(), s, dtype, 0, c.rows);
       CHECK(SameBits(r.rows, whole.rows));
       CHECK(SameBits(r.sums, whole.sums));
     }
-    if (!c.sparse) {
-      // Alone, the two halves, and an odd piece from the middle.
-      std::vector<std::pair<int64_t, int64_t>> pieces{{0, 1},
-                                                      {c.rows - 1, c.rows},
-                                                      {0, c.rows / 2},
-                                                      {c.rows / 2, c.rows},
-                                                      {c.rows / 3, c.rows / 3 + 1},
-                                                      {c.rows / 5, c.rows - c.rows / 7}};
-      for (auto [begin, end] : pieces) {
-        if (begin < 0 || begin >= end || end > c.rows) continue;
-        INFO("rows " << begin << " to " << end);
-        const Result r = Run(c, Cpu(), streams.all()[1], dtype, begin, end);
-        CHECK(SameBits(r.rows, Part(whole.rows, c.rows, begin, end)));
-      }
-    }
+    CheckPieces(c, Cpu(), streams.all()[1], dtype, whole);
     if (cpu::HasV4() && (dtype == DType::kF32 || (!Named(c, "gemm") && !Named(c, "attention")))) {
       const Result r = Run(c, cpu::v3::IsaTable(), nullptr, dtype, 0, c.rows);
       CHECK(SameBits(r.rows, whole.rows));
@@ -113,15 +125,25 @@ void CheckOnCpu(const Case& c) {
   }
 }
 
-void CheckOnCuda(const Case& c) {
-  if (Cuda() == nullptr || !c.has(*Cuda())) return;
-  INFO(c.name);
-  for (DType dtype : TypesOf(c)) {
-    const Result cpu = Run(c, Cpu(), nullptr, dtype, 0, c.rows);
-    const Result cuda = Run(c, *Cuda(), nullptr, dtype, 0, c.rows);
-    const double tolerance = 2 * (dtype == DType::kF32 ? c.tolerance : c.bf16_tolerance);
-    CHECK(Distance(cuda.rows, Numbers(cpu.rows.begin(), cpu.rows.end())) <= tolerance);
-    CHECK(Distance(cuda.sums, Numbers(cpu.sums.begin(), cpu.sums.end())) <= tolerance);
+// A CUDA table, on a device or emulated: right, the same bits again, and batch-invariant.
+void CheckOnCuda(const Case& c, const Table& table) {
+  if (!c.has(table)) return;
+  INFO(table.name << ", " << c.name);
+  for (DType dtype : TypesOf(c, true)) {
+    INFO((dtype == DType::kF32 ? "f32" : "bf16"));
+    const Result whole = Run(c, table, nullptr, dtype, 0, c.rows);
+    CheckReferences(c, dtype, whole);
+    const std::vector<DType> on_cpu = TypesOf(c, Cpu().has_bf16());
+    if (std::find(on_cpu.begin(), on_cpu.end(), dtype) != on_cpu.end()) {
+      const Result cpu = Run(c, Cpu(), nullptr, dtype, 0, c.rows);
+      const double tolerance = 2 * Tolerance(c, dtype);
+      CHECK(Distance(whole.rows, Numbers(cpu.rows.begin(), cpu.rows.end())) <= tolerance);
+      CHECK(Distance(whole.sums, Numbers(cpu.sums.begin(), cpu.sums.end())) <= tolerance);
+    }
+    const Result again = Run(c, table, nullptr, dtype, 0, c.rows);
+    CHECK(SameBits(again.rows, whole.rows));
+    CHECK(SameBits(again.sums, whole.sums));
+    CheckPieces(c, table, nullptr, dtype, whole);
   }
 }
 
@@ -152,14 +174,24 @@ TEST_CASE("optimiser kernels are right and the same on any threads", "[kernels]"
   CheckAll(OptimizerCases());
 }
 
-TEST_CASE("CUDA agrees with the CPU in every op that its table has", "[kernels][gpu]") {
+std::vector<Case> AllCases() {
+  std::vector<Case> all;
+  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), BiasCases(),
+                            AttentionCases(), MoeCases(), HeadCases(), OptimizerCases()})
+    all.insert(all.end(), cases.begin(), cases.end());
+  return all;
+}
+
+TEST_CASE("every op of the CUDA table is right and batch-invariant on a device", "[kernels][gpu]") {
   if (Cuda() == nullptr) {
     WARN("SKIPPED: no CUDA device");
     return;
   }
-  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), BiasCases(),
-                            AttentionCases(), MoeCases(), HeadCases(), OptimizerCases()})
-    for (const Case& c : cases) CheckOnCuda(c);
+  for (const Case& c : AllCases()) CheckOnCuda(c, *Cuda());
+}
+
+TEST_CASE("every op of the CUDA table is right and batch-invariant in emulation", "[kernels]") {
+  for (const Case& c : AllCases()) CheckOnCuda(c, EmulatedCuda());
 }
 
 }  // namespace

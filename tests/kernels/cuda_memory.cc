@@ -3,22 +3,27 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "kernels/kernels.h"
 #include "tests/kernels/memory.h"
 
 namespace hone::kernels::testing {
 
 void* AllocateShared(size_t bytes) {
+  if (Cuda() == nullptr) return std::aligned_alloc(64, (bytes + 127) / 64 * 64);
   void* p = nullptr;
-  // Without a device the CUDA table is absent and host memory is all that is needed.
   if (cudaMallocManaged(&p, bytes + 64) == cudaSuccess) return p;
   std::fputs("tests/kernels: no managed memory\n", stderr);
   std::abort();
 }
 void FreeShared(void* p) {
-  cudaFree(p);
+  if (Cuda() == nullptr) {
+    std::free(p);
+  } else {
+    cudaFree(p);
+  }
 }
 void Synchronize() {
-  cudaDeviceSynchronize();
+  if (Cuda() != nullptr) cudaDeviceSynchronize();
 }
 
 }  // namespace hone::kernels::testing

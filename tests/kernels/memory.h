@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 namespace hone::kernels::testing {
 
@@ -10,5 +11,22 @@ void* AllocateShared(size_t bytes);
 void FreeShared(void* p);
 // Waits for the device.
 void Synchronize();
+
+// A vector on such memory.
+template <typename T>
+struct SharedAllocator {
+  using value_type = T;
+  SharedAllocator() = default;
+  template <typename U>
+  SharedAllocator(const SharedAllocator<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(AllocateShared(n * sizeof(T))); }
+  void deallocate(T* p, size_t) { FreeShared(p); }
+  template <typename U>
+  bool operator==(const SharedAllocator<U>&) const {
+    return true;
+  }
+};
+template <typename T>
+using SharedVector = std::vector<T, SharedAllocator<T>>;
 
 }  // namespace hone::kernels::testing

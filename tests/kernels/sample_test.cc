@@ -6,6 +6,7 @@
 
 #include "kernels/philox.h"
 #include "tests/kernels/case.h"
+#include "tests/kernels/tables.h"
 #include "tests/testing/test.h"
 
 namespace hone::kernels::testing {
@@ -13,8 +14,9 @@ namespace {
 
 // Rows of a batch, with room for what comes out.
 struct Batch {
-  Batch(int64_t rows, int64_t vocabulary)
-      : n(rows),
+  Batch(const Table& where, int64_t rows, int64_t vocabulary)
+      : table(where),
+        n(rows),
         v(vocabulary),
         logits(n * v),
         temperature(n, 1.0f),
@@ -43,14 +45,16 @@ struct Batch {
                        .n = n,
                        .v = v,
                        .ldl = v};
-    REQUIRE(Cpu().sample(a, nullptr) == nullptr);
+    REQUIRE(table.sample(a, nullptr) == nullptr);
+    Synchronize();
   }
 
+  const Table& table;
   int64_t n, v;
-  std::vector<float> logits, temperature, top_p, logp, entropy, mass;
-  std::vector<int32_t> top_k, token;
-  std::vector<uint8_t> greedy;
-  std::vector<uint64_t> seed, position;
+  SharedVector<float> logits, temperature, top_p, logp, entropy, mass;
+  SharedVector<int32_t> top_k, token;
+  SharedVector<uint8_t> greedy;
+  SharedVector<uint64_t> seed, position;
 };
 
 // Ids that the filters keep, by sorting, in float64.
@@ -83,8 +87,11 @@ TEST_CASE("Philox gives the published words", "[kernels]") {
 }
 
 TEST_CASE("sample draws the argmax of p / e over what top_k and top_p keep", "[kernels]") {
-  const int64_t v = GENERATE(1, 5, 120, 700);
-  Batch b(60, v);
+  const Table& table = *GENERATE(from_range(Tables()));
+  INFO(table.name);
+  // 9000: more ids than a CUDA block keeps on the chip.
+  const int64_t v = GENERATE(1, 5, 120, 700, 9000);
+  Batch b(table, v == 9000 ? 12 : 60, v);
   const Numbers x = Random(b.n * v, 5, 3);
   for (int64_t i = 0; i < b.n; ++i) {
     for (int64_t j = 0; j < v; ++j) b.logits[i * v + j] = static_cast<float>(x[i * v + j]);
@@ -125,9 +132,10 @@ TEST_CASE("sample draws the argmax of p / e over what top_k and top_p keep", "[k
 
 TEST_CASE("sample draws ids as often as their probability says", "[kernels]") {
   const std::vector<float> logits{0.0f, 1.0f, -1.0f, 2.0f, 0.5f};
-  const int64_t draws = 40000;
+  const Table& table = *GENERATE(from_range(Tables()));
+  const int64_t draws = &table == &EmulatedCuda() ? 8000 : 40000;  // emulation is slow
   const bool filtered = GENERATE(false, true);
-  Batch b(draws, 5);
+  Batch b(table, draws, 5);
   for (int64_t i = 0; i < draws; ++i) {
     std::copy(logits.begin(), logits.end(), b.logits.begin() + i * 5);
     b.position[i] = i;
@@ -148,7 +156,9 @@ TEST_CASE("sample draws ids as often as their probability says", "[kernels]") {
 }
 
 TEST_CASE("greedy takes the lowest of equal ids, and forbidden ids are never drawn", "[kernels]") {
-  Batch b(300, 90);
+  const Table& table = *GENERATE(from_range(Tables()));
+  INFO(table.name);
+  Batch b(table, 300, 90);
   const float forbidden = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < b.n; ++i) {
     for (int64_t j = 0; j < b.v; ++j)
@@ -167,7 +177,9 @@ TEST_CASE("greedy takes the lowest of equal ids, and forbidden ids are never dra
 }
 
 TEST_CASE("a row of NaN still gives an id of the vocabulary", "[kernels]") {
-  Batch b(3, 33);
+  const Table& table = *GENERATE(from_range(Tables()));
+  INFO(table.name);
+  Batch b(table, 3, 33);
   std::fill(b.logits.begin(), b.logits.end(), std::nanf(""));
   b.greedy[1] = 1;
   b.top_p[2] = 0.5f;
@@ -176,8 +188,10 @@ TEST_CASE("a row of NaN still gives an id of the vocabulary", "[kernels]") {
 }
 
 TEST_CASE("the log-probability of a sampled id is, bit for bit, that of training", "[kernels]") {
+  const Table& table = *GENERATE(from_range(Tables()));
+  INFO(table.name);
   const int64_t v = GENERATE(3, 120, 1000);
-  Batch b(40, v);
+  Batch b(table, 40, v);
   const Numbers x = Random(b.n * v, 8, 4);
   for (int64_t i = 0; i < b.n * v; ++i) b.logits[i] = static_cast<float>(x[i]);
   for (int64_t i = 0; i < b.n; ++i) {
@@ -186,7 +200,7 @@ TEST_CASE("the log-probability of a sampled id is, bit for bit, that of training
     if (i % 2 == 0) b.top_p[i] = 0.8f;
   }
   b.Draw();
-  std::vector<float> logp(b.n), lse(b.n), entropy(b.n);
+  SharedVector<float> logp(b.n), lse(b.n), entropy(b.n);
   const LogprobArgs a{.logits = b.logits.data(),
                       .targets = b.token.data(),
                       .inv_temperature = b.temperature.data(),
@@ -196,9 +210,10 @@ TEST_CASE("the log-probability of a sampled id is, bit for bit, that of training
                       .n = b.n,
                       .v = v,
                       .ldl = v};
-  Stream team = Cpu().open(2);
-  REQUIRE(Cpu().logprob(a, team) == nullptr);
-  Cpu().close(team);
+  Stream team = table.open(2);
+  REQUIRE(table.logprob(a, team) == nullptr);
+  Synchronize();
+  table.close(team);
   CHECK(logp == b.logp);
   CHECK(entropy == b.entropy);
 }

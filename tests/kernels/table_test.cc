@@ -7,17 +7,20 @@
 
 #include "kernels/cpu/team.h"
 #include "tests/kernels/case.h"
+#include "tests/kernels/tables.h"
 #include "tests/testing/test.h"
 
 namespace hone::kernels {
 namespace {
 
 TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") {
-  const int64_t n = 57, k = 3, e = 9;
-  std::vector<int32_t> experts(n * k);
+  const Table& table = *GENERATE(from_range(testing::Tables()));
+  INFO(table.name);
+  const int64_t n = GENERATE(0, 57, 3000), k = 3, e = 9;
+  testing::SharedVector<int32_t> experts(n * k);
   for (int64_t i = 0; i < n * k; ++i)
     experts[i] = static_cast<int32_t>((i * 5 + i / 7) % (e - 1));  // e - 1: none
-  std::vector<int32_t> offsets(e + 1, -1), token_of(n * k, -1), row_of(n * k, -1);
+  testing::SharedVector<int32_t> offsets(e + 1, -1), token_of(n * k, -1), row_of(n * k, -1);
   const PermuteArgs a{.experts = experts.data(),
                       .offsets = offsets.data(),
                       .token_of = token_of.data(),
@@ -25,7 +28,8 @@ TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") 
                       .n = n,
                       .k = k,
                       .e = e};
-  REQUIRE(Cpu().permute(a, nullptr) == nullptr);
+  REQUIRE(table.permute(a, nullptr) == nullptr);
+  testing::Synchronize();
   std::vector<int32_t> order(n * k);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
@@ -37,8 +41,9 @@ TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") 
   for (int64_t i = 0; i <= e; ++i)
     CHECK(offsets[i] ==
           std::count_if(experts.begin(), experts.end(), [&](int32_t x) { return x < i; }));
+  if (&table != &Cpu() || n == 0) return;  // on a device a broken caller ends the program
   experts[4] = static_cast<int32_t>(e);
-  CHECK(Cpu().permute(a, nullptr) != nullptr);
+  CHECK(table.permute(a, nullptr) != nullptr);
 }
 
 TEST_CASE("kernels refuse what they cannot do, in words", "[kernels]") {

@@ -12,8 +12,9 @@ struct AttentionShape {
   std::string name;
   std::vector<Sequence> sequences;
   int64_t heads, kv_heads, d, dv;
-  bool latent = false;  // v are the first dv channels of k (MLA in absorbed form, kv_heads = 1)
-  int64_t shared = 0;   // the first keys of all sequences are the same rows
+  bool latent = false;   // v are the first dv channels of k (MLA in absorbed form, kv_heads = 1)
+  int64_t shared = 0;    // the first keys of all sequences are the same rows
+  bool aligned = false;  // every row on 16 bytes, if the widths allow
 };
 
 // Where things lie: key j of sequence s is row Row(s, j) of k; rows are dealt backwards to be far
@@ -33,8 +34,8 @@ struct AttentionLayout {
       for (int64_t j = 0; j < q.kv; ++j)
         kv_rows.push_back(j < s.shared ? static_cast<int32_t>(j)
                                        : static_cast<int32_t>(total - 1 - next++));
-    ldq = s.heads * s.d + 3;
-    ldk = s.kv_heads * s.d + 5;
+    ldq = s.heads * s.d + (s.aligned ? 8 : 3);
+    ldk = s.kv_heads * s.d + (s.aligned ? 16 : 5);
     ldv = s.latent ? ldk : s.kv_heads * s.dv;
   }
   int64_t rows() const { return q_start.back(); }
@@ -285,13 +286,20 @@ inline std::vector<Case> AttentionCases() {
            {"latent", {{20, 20}, {1, 35}, {5, 70}, {0, 0}, {3, 3}}, 4, 1, 40, 32, true},
            {"shared prompt", {{9, 30}, {70, 91}, {1, 22}}, 4, 2, 24, 17, false, 21},
            {"long", {{3, 200}, {130, 140}}, 2, 2, 16, 20},
-           {"groups", {{33, 65}, {2, 64}}, 12, 3, 13, 33}})
+           {"groups", {{33, 65}, {2, 64}}, 12, 3, 13, 33},
+           {"aligned", {{70, 70}, {1, 130}, {9, 64}}, 4, 2, 64, 48, false, 0, true},
+           {"aligned latent", {{5, 70}, {1, 129}}, 6, 1, 72, 64, true, 0, true},
+           {"wide latent", {{3, 66}, {1, 65}}, 16, 1, 576, 512, true, 0, true},
+           {"wide", {{20, 33}, {1, 66}}, 2, 2, 192, 136, false, 0, true}})
     all.push_back(AttentionCase(s));
   for (const AttentionShape& s :
        std::vector<AttentionShape>{{"one key", {{1, 1}}, 1, 1, 2, 2},
                                    {"latent", {{4, 4}, {1, 5}, {3, 6}}, 4, 1, 7, 5, true},
                                    {"shared prompt", {{3, 5}, {4, 6}}, 4, 2, 3, 4, false, 2},
-                                   {"chunks", {{40, 80}}, 2, 1, 2, 3}})
+                                   {"chunks", {{40, 80}}, 2, 1, 2, 3},
+                                   {"aligned", {{5, 9}, {3, 3}}, 2, 1, 16, 8, false, 0, true},
+                                   {"wide", {{2, 3}}, 1, 1, 136, 24, false, 0, true},
+                                   {"wide latent", {{2, 3}}, 1, 1, 272, 256, true, 0, true}})
     all.push_back(AttentionBackwardCase(s));
   return all;
 }

@@ -86,7 +86,7 @@ inline Case BiasBackwardCase(int64_t n, int64_t c) {
 inline std::vector<Case> BiasCases() {
   std::vector<Case> all;
   for (auto [n, c] :
-       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {33, 64}, {20, 77}, {50, 300}}) {
+       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {33, 64}, {20, 77}, {50, 300}, {700, 5}}) {
     for (bool residual : {false, true}) all.push_back(BiasCase(n, c, residual));
     all.push_back(BiasBackwardCase(n, c));
   }

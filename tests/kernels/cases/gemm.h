@@ -108,7 +108,10 @@ inline std::vector<Case> GemmCases() {
                                                      {l, 97, 48, 600, 1, 1, 0},
                                                      {l, 9, 20, 35, 4, 7, 2},
                                                      {l, 33, 50, 70, 1, 0, 1, DType::kBF16},
-                                                     {l, 130, 530, 290}})
+                                                     {l, 130, 530, 290},
+                                                     // Rows on 16 bytes.
+                                                     {l, 200, 264, 136, 1, 8, 1},
+                                                     {l, 70, 72, 80, 3, 8, 2, DType::kBF16}})
       all.push_back(GemmCase(s));
   // Long sums take the blocked path, if the rows are many.
   all.push_back(GemmCase({Layout::kNT, 63, 70, 1100, 1, 1, 1}));
@@ -180,6 +183,7 @@ inline Case GroupedGemmCase(const GroupedShape& s) {
                             .m = s.m,
                             .n = s.n,
                             .k = s.k,
+                            .rows = end - begin,
                             .layout = s.layout,
                             .dtype = dtype,
                             .c_dtype = s.c_dtype};
@@ -223,6 +227,7 @@ inline std::vector<Case> GroupedGemmCases() {
     all.push_back(GroupedGemmCase({l, {3}, 130, 70, 40}));
     all.push_back(GroupedGemmCase({l, {0, 0}, 8, 8, 8}));
     all.push_back(GroupedGemmCase({l, {90, 0, 150}, 100, 90, 50}));
+    all.push_back(GroupedGemmCase({l, {70, 0, 150, 3}, 72, 136, 80}));
     if (l != Layout::kTN) all.push_back(GroupedGemmCase({l, {5, 40}, 0, 50, 64, DType::kBF16}));
   }
   return all;

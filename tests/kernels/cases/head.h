@@ -212,6 +212,9 @@ inline std::vector<Case> HeadCases() {
     if (s.v < 500) all.push_back(LogprobBackwardCase(s));
   }
   all.push_back(SampleCase({21, 300}));
+  // More ids than a CUDA block keeps on the chip.
+  all.push_back(LogprobCase({3, 9000, 1}));
+  all.push_back(SampleCase({9, 9000, 4}));
   return all;
 }
 

@@ -134,6 +134,30 @@ inline Case CastCase(int64_t n) {
   return r;
 }
 
+// What any kernel that is bound by memory is measured against.
+inline Case CopyCase(int64_t n) {
+  Case r;
+  r.name = "copy " + std::to_string(n);
+  r.rows = n;
+  r.tolerance = 0;
+  r.bf16_tolerance = 1e-9;
+  r.bytes = 8.0 * n;
+  r.has = [](const Table& t) { return t.cast != nullptr; };
+  r.job = [=](DType dtype, int64_t begin, int64_t end) {
+    const Array x(Slice(Random(n, 98), begin, end), dtype), y(end - begin, dtype);
+    return Job{[=](const Table& t, Stream stream) {
+                 return t.cast(
+                     {.x = x.At(0), .y = y.At(0), .n = end - begin, .from = dtype, .to = dtype},
+                     stream);
+               },
+               [=] {
+                 return Result{y.Floats(), {}, y.Intact()};
+               }};
+  };
+  r.rows_reference = [=] { return Random(n, 98); };
+  return r;
+}
+
 inline Case SumSquaresCase(int64_t n) {
   Case r;
   r.name = "sum_squares " + std::to_string(n);
@@ -165,6 +189,7 @@ inline std::vector<Case> OptimizerCases() {
     all.push_back(AdamWCase(n));
     all.push_back(AxpbyCase(n));
     all.push_back(CastCase(n));
+    all.push_back(CopyCase(n));
     all.push_back(SumSquaresCase(n));
   }
   all.push_back(SumSquaresCase(200000));

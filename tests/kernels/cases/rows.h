@@ -346,6 +346,13 @@ inline std::vector<Case> RowCases() {
     all.push_back(RmsNormCase(s));
     all.push_back(RmsNormBackwardCase(s));
   }
+  // Rows that a CUDA block shares out in other ways.
+  for (const NormShape& s : std::vector<NormShape>{
+           {9, 5, 16, 0}, {3, 1, 500, 4}, {3, 1, 1000, 0}, {2, 1, 2100, 4}, {2, 1, 8190, 2}})
+    all.push_back(RmsNormCase(s));
+  for (const NormShape& s :
+       std::vector<NormShape>{{3, 1, 500, 4}, {300, 1, 8, 0}, {1, 1, 1100, 0, true}})
+    all.push_back(RmsNormBackwardCase(s));
   for (bool interleaved : {false, true})
     for (bool inverse : {false, true})
       for (const RopeShape& s : std::vector<RopeShape>{{9, 1, 8, 0, interleaved, inverse},
@@ -359,7 +366,7 @@ inline std::vector<Case> RowCases() {
       all.push_back(SwigluCase(n, f, backward));
   for (Move m : {Move::kGather, Move::kScatter, Move::kEmbedding})
     for (auto [n, c] :
-         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {33, 64}, {20, 77}, {50, 300}})
+         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {33, 64}, {20, 77}, {50, 300}, {2500, 3}})
       all.push_back(MoveCase(m, n, c));
   return all;
 }

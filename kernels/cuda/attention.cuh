@@ -1,0 +1,69 @@
+#pragma once
+
+// What forward and backward attention share. A query vector is one query row of one head: vector v
+// of sequence s and key/value head g is row v / (H / G), head g H / G + v % (H / G).
+
+#include "kernels/cuda/resident.cuh"
+#include "kernels/cuda/tile.cuh"
+
+namespace hone::kernels::cuda {
+
+inline constexpr int kChunk = 64;  // keys
+
+// Distance of rows of `width` elements in shared memory: eight rows lie in different banks.
+template <typename T>
+__host__ __device__ inline int Apart(int width) {
+  return RoundUp(width, 16) + kVector<T>;
+}
+
+// One key/value head of one sequence. Everything from the arguments, which the device alone can
+// read.
+struct Keys {
+  int64_t q_first;  // row of q
+  int q_len, kv_len, heads, group;
+  const int32_t* rows;  // [kv_len]
+
+  __device__ Keys(const AttentionArgs& a, int64_t sequence, int64_t g)
+      : q_first(a.q_start[sequence]),
+        q_len(a.q_start[sequence + 1] - a.q_start[sequence]),
+        kv_len(a.kv_start[sequence + 1] - a.kv_start[sequence]),
+        heads(static_cast<int>(a.heads / a.kv_heads)),
+        group(static_cast<int>(g)),
+        rows(a.kv_rows + a.kv_start[sequence]) {}
+  __device__ int Vectors() const { return q_len * heads; }
+  // Keys that vector v sees.
+  __device__ int Visible(int v) const { return kv_len - q_len + v / heads + 1; }
+  // Its row of [N, H].
+  __device__ int64_t Row(const AttentionArgs& a, int v) const {
+    return (q_first + v / heads) * a.heads + group * heads + v % heads;
+  }
+  // Its elements in q.
+  __device__ int64_t Query(const AttentionArgs& a, int v, int64_t ld) const {
+    return (q_first + v / heads) * ld + (group * heads + v % heads) * a.d;
+  }
+};
+
+// Whether rows can be copied in vectors.
+struct Alignment {
+  bool q, k, v, dout;
+};
+template <typename T>
+Alignment AlignmentOf(const AttentionArgs& a, const void* dout = nullptr) {
+  return {Aligned<T>(a.q, a.ldq, a.d), Aligned<T>(a.k, a.ldk, a.d),
+          Aligned<T>(a.v, a.ldv, a.head_v), Aligned<T>(dout, a.dv)};
+}
+
+// v are the first channels of k: they need no room of their own.
+inline bool Latent(const AttentionArgs& a) {
+  return a.v == a.k && a.ldv == a.ldk && a.kv_heads == 1 && a.dv <= a.d;
+}
+
+// Keys [first, first + count) of a head into a tile of `rows` rows; zeros behind them.
+template <typename T>
+__device__ inline void LoadKeys(T* tile, int ld, int rows, const T* from, int64_t ld_from,
+                                int width, bool aligned, const Keys& keys, int first, int count) {
+  LoadRows(tile, ld, rows, RoundUp(width, 16), width, aligned,
+           [&](int i) { return i < count ? from + keys.rows[first + i] * ld_from : nullptr; });
+}
+
+}  // namespace hone::kernels::cuda

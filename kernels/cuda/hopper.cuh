@@ -1,0 +1,168 @@
+#pragma once
+
+// Instructions of Hopper (sm_90a): barriers in shared memory that count bytes, copies of tensor
+// tiles (TMA), and products of warpgroups (wgmma). Kernels that use them wrap their bodies in #if
+// HONE_HOPPER, since other architectures cannot assemble them. See mma.cuh about the twin.
+
+#include <cuda.h>
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/launch.cuh"
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define HONE_HOPPER 1
+#else
+#define HONE_HOPPER 0
+#endif
+
+namespace hone::kernels::cuda {
+
+using TensorMap = CUtensorMap;
+
+// bf16 rows[items][rows][k] at distances ld and stride (elements, multiples of 8) from `base` (on
+// 16 bytes), to be copied by tiles of 64 k and `tile_rows` rows. What lies outside is read as
+// zeros. In shared memory a tile, on 1024 bytes, has rows of 128 bytes whose 16-byte parts are
+// permuted: part p of row r is at p ^ (r % 8).
+inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t k, int64_t rows, int64_t items,
+                           int64_t ld, int64_t stride, int tile_rows) {
+  using Encode =
+      CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
+                   const cuuint64_t*, const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave,
+                   CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+  static const Encode encode = [] {
+    void* f = nullptr;
+    cudaDriverEntryPointQueryResult found;
+    const cudaError_t e = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &f, 12000,
+                                                           cudaEnableDefault, &found);
+    return e == cudaSuccess && found == cudaDriverEntryPointSuccess ? reinterpret_cast<Encode>(f)
+                                                                    : nullptr;
+  }();
+  if (encode == nullptr) return "gemm: the driver has no cuTensorMapEncodeTiled";
+  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(k), static_cast<cuuint64_t>(rows),
+                              static_cast<cuuint64_t>(items)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(2 * ld),
+                                static_cast<cuuint64_t>(2 * (items > 1 ? stride : ld))};
+  const cuuint32_t box[] = {64, static_cast<cuuint32_t>(tile_rows), 1}, steps[] = {1, 1, 1};
+  const CUresult r =
+      encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(base), sizes, strides, box,
+             steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return r == CUDA_SUCCESS ? nullptr : "gemm: cuTensorMapEncodeTiled refused the tensor";
+}
+
+#if HONE_HOPPER
+
+__device__ inline uint32_t SharedAddress(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+// A barrier whose phase ends when `arrivals` have come and all expected bytes are there.
+__device__ inline void InitBarrier(uint64_t* barrier, uint32_t arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(SharedAddress(barrier)),
+               "r"(arrivals)
+               : "memory");
+}
+// Makes new barriers known to copies; a barrier of the block follows.
+__device__ inline void PublishBarriers() {
+  asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;\n" ::
+                   : "memory");
+}
+__device__ inline void Arrive(uint64_t* barrier) {
+  asm volatile(
+      "mbarrier.arrive.release.cta.shared::cta.b64 _, [%0];\n" ::"r"(SharedAddress(barrier))
+      : "memory");
+}
+// Arrives, and says that the phase needs `bytes` more.
+__device__ inline void ArriveExpecting(uint64_t* barrier, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;\n" ::"r"(
+                   SharedAddress(barrier)),
+               "r"(bytes)
+               : "memory");
+}
+// Until the phase of this parity (0, 1, 0, ... from the start) is over; before the first, 1 is.
+__device__ inline void WaitPhase(uint64_t* barrier, uint32_t parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nagain:\n"
+      "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n}\n" ::"r"(SharedAddress(barrier)),
+      "r"(parity)
+      : "memory");
+}
+
+// Copies the tile whose first element is (item, row, k); its bytes count for the barrier.
+__device__ inline void LoadTensor(void* shared, const TensorMap* map, int k, int row, int item,
+                                  uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, "
+      "%3, "
+      "%4}], [%5];\n" ::"r"(SharedAddress(shared)),
+      "l"(map), "r"(k), "r"(row), "r"(item), "r"(SharedAddress(barrier))
+      : "memory");
+}
+
+// Describes rows of a tile in MakeTensorMap's form, from k (a multiple of 16, below 64) on: rows of
+// 128 bytes, permuted, 1024 bytes from eight rows to the next eight.
+__device__ inline uint64_t Operand(const void* rows, int k) {
+  const uint64_t address = SharedAddress(rows) + 2 * k;
+  return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{1024 >> 4} << 32 |
+         uint64_t{1} << 62;
+}
+
+// Orders products after earlier accesses to their sums by this thread.
+__device__ inline void OpenProducts() {
+  asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory");
+}
+// Ends a group of products of this warpgroup.
+__device__ inline void CommitProducts() {
+  asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory");
+}
+// Until at most kPending groups are under way.
+template <int kPending>
+__device__ inline void WaitProducts() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kPending) : "memory");
+}
+
+// d[64, n] += a[64, 16] b[n, 16]^T by a warpgroup, n = 32 or 128; begins to. Warp w has rows 16 w
+// to 16 w + 15, in MultiplyAdd's fragments.
+__device__ inline void MultiplyGroup(float (&d)[1][4][4], uint64_t a, uint64_t b) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
+      "%9, %10, %11, %12, %13, %14, %15}, "
+      "%16, %17, p, 1, 1, 0, 0;\n}\n"
+      : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
+        "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
+        "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
+        "+f"(d[0][3][3])
+      : "l"(a), "l"(b), "r"(1));
+}
+__device__ inline void MultiplyGroup(float (&d)[1][16][4], uint64_t a, uint64_t b) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
+      "%9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, "
+      "%27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, "
+      "%45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, "
+      "%63}, "
+      "%64, %65, p, 1, 1, 0, 0;\n}\n"
+      : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
+        "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
+        "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
+        "+f"(d[0][3][3]), "+f"(d[0][4][0]), "+f"(d[0][4][1]), "+f"(d[0][4][2]), "+f"(d[0][4][3]),
+        "+f"(d[0][5][0]), "+f"(d[0][5][1]), "+f"(d[0][5][2]), "+f"(d[0][5][3]), "+f"(d[0][6][0]),
+        "+f"(d[0][6][1]), "+f"(d[0][6][2]), "+f"(d[0][6][3]), "+f"(d[0][7][0]), "+f"(d[0][7][1]),
+        "+f"(d[0][7][2]), "+f"(d[0][7][3]), "+f"(d[0][8][0]), "+f"(d[0][8][1]), "+f"(d[0][8][2]),
+        "+f"(d[0][8][3]), "+f"(d[0][9][0]), "+f"(d[0][9][1]), "+f"(d[0][9][2]), "+f"(d[0][9][3]),
+        "+f"(d[0][10][0]), "+f"(d[0][10][1]), "+f"(d[0][10][2]), "+f"(d[0][10][3]),
+        "+f"(d[0][11][0]), "+f"(d[0][11][1]), "+f"(d[0][11][2]), "+f"(d[0][11][3]),
+        "+f"(d[0][12][0]), "+f"(d[0][12][1]), "+f"(d[0][12][2]), "+f"(d[0][12][3]),
+        "+f"(d[0][13][0]), "+f"(d[0][13][1]), "+f"(d[0][13][2]), "+f"(d[0][13][3]),
+        "+f"(d[0][14][0]), "+f"(d[0][14][1]), "+f"(d[0][14][2]), "+f"(d[0][14][3]),
+        "+f"(d[0][15][0]), "+f"(d[0][15][1]), "+f"(d[0][15][2]), "+f"(d[0][15][3])
+      : "l"(a), "l"(b), "r"(1));
+}
+
+#endif
+
+}  // namespace hone::kernels::cuda

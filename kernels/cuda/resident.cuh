@@ -1,0 +1,47 @@
+#pragma once
+
+// Launches whose blocks stay and walk over the work: as many as the device holds at a time. Its
+// emulation (tests/kernels/emulated) has few, so that every block takes several tiles.
+
+#include <algorithm>
+
+#include "kernels/cuda/launch.cuh"
+
+namespace hone::kernels::cuda {
+
+// An attribute of the current device; 0 on failure, which the launch then reports.
+inline int Attribute(cudaDeviceAttr attribute) {
+  int device = 0, value = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  return cudaDeviceGetAttribute(&value, attribute, device) == cudaSuccess ? value : 0;
+}
+// Multiprocessors.
+inline int Processors() {
+  return Attribute(cudaDevAttrMultiProcessorCount);
+}
+// Shared memory that a block may have, in bytes.
+inline int SharedLimit() {
+  return Attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+}
+// Whether the device has the instructions of hopper.cuh, which were compiled for sm_90a alone.
+inline bool HasHopper() {
+  return Attribute(cudaDevAttrComputeCapabilityMajor) == 9;
+}
+
+// Launch with at most `tiles` blocks.
+template <typename... Parameters, typename... Arguments>
+Error LaunchResident(const char* name, void (*kernel)(Parameters...), int64_t tiles, int threads,
+                     int shared_bytes, Stream stream, const Arguments&... arguments) {
+  if (tiles <= 0) return nullptr;
+  int each = 0;
+  cudaError_t e = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                       cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+  if (e == cudaSuccess)
+    e = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes);
+  if (e != cudaSuccess) return Failure(name, e);
+  const int64_t blocks = std::min<int64_t>(tiles, std::max(1, each) * int64_t{Processors()});
+  return Launch(name, kernel, static_cast<unsigned>(blocks), threads, shared_bytes, stream,
+                arguments...);
+}
+
+}  // namespace hone::kernels::cuda

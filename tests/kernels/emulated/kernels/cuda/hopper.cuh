@@ -1,0 +1,171 @@
+#pragma once
+
+// Replaces kernels/cuda/hopper.cuh: what its instructions do according to the PTX specification. A
+// copy arrives at once, as early as it may; a product is done no earlier than somebody waits for
+// it. So a stage that is filled too early, and sums that are read too early, show.
+
+#include <cstring>
+#include <vector>
+
+#include "kernels/cuda/launch.cuh"
+
+#define HONE_HOPPER 1
+
+namespace hone::kernels::cuda {
+
+struct TensorMap {
+  const uint16_t* base;
+  int64_t sizes[3], strides[2];  // elements
+  int tile_rows;
+};
+
+inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t k, int64_t rows, int64_t items,
+                           int64_t ld, int64_t stride, int tile_rows) {
+  if (reinterpret_cast<uintptr_t>(base) % 16 != 0 || ld % 8 != 0 || (items > 1 && stride % 8 != 0))
+    return "tensor map: not on 16 bytes";
+  if (tile_rows < 1 || tile_rows > 256 || k < 1 || rows < 1 || items < 1)
+    return "tensor map: a size out of range";
+  *map = {static_cast<const uint16_t*>(base), {k, rows, items}, {ld, stride}, tile_rows};
+  return nullptr;
+}
+
+namespace emulation {
+
+// What an mbarrier's 64 bits stand for.
+struct BarrierBits {
+  uint8_t expected, pending;
+  uint16_t phase;
+  int32_t bytes;
+};
+inline BarrierBits& Bits(uint64_t* barrier) {
+  static_assert(sizeof(BarrierBits) == 8);
+  return *reinterpret_cast<BarrierBits*>(barrier);
+}
+inline void EndPhase(BarrierBits& b) {
+  if (b.pending != 0 || b.bytes != 0) return;
+  b.phase ^= 1;
+  b.pending = b.expected;
+}
+
+// Where the byte at `offset` of shared memory lies in the 128-byte permutation: bits 4 to 6 of an
+// address are combined with bits 7 to 9.
+inline uint64_t Permuted(uint64_t offset) {
+  return offset ^ (offset >> 3 & 0x70);
+}
+inline char* Shared(uint64_t offset, const hone_emulation::Place& at) {
+  if (offset >= hone_emulation::DynamicBytes())
+    hone_emulation::Fail("an operand behind the end of shared memory", at);
+  return static_cast<char*>(hone_emulation::DynamicMemory()) + offset;
+}
+inline uint64_t OffsetOf(const void* p) {
+  return static_cast<uint64_t>(static_cast<const char*>(p) -
+                               static_cast<const char*>(hone_emulation::DynamicMemory()));
+}
+
+struct GroupProduct {
+  float* d;  // [n / 8][4]
+  int n;
+  uint64_t a, b;
+  hone_emulation::Place at;
+};
+struct GroupProducts {
+  std::vector<std::vector<GroupProduct>> groups{1};
+};
+inline GroupProducts& MyProducts() {
+  static std::vector<GroupProducts> all(1024);
+  return all[hone_emulation::Rank()];
+}
+
+// Element (row, k) of the operand that a descriptor describes.
+inline float Element(uint64_t descriptor, int row, int k, const hone_emulation::Place& at) {
+  const uint64_t start = (descriptor & 0x3fff) << 4, apart = (descriptor >> 32 & 0x3fff) << 4;
+  if (descriptor >> 62 != 1) hone_emulation::Fail("wgmma: only the permutation of 128 bytes", at);
+  const uint64_t offset =
+      start + static_cast<uint64_t>(row / 8) * apart + static_cast<uint64_t>(row % 8 * 128 + 2 * k);
+  uint16_t bits;
+  std::memcpy(&bits, Shared(Permuted(offset), at), 2);
+  return std::bit_cast<float>(uint32_t{bits} << 16);
+}
+inline void Run(const GroupProduct& p) {
+  const int thread = static_cast<int>(hone_emulation::Rank() % 128);
+  const int g = thread % 32 / 4, t = thread % 4, top = thread / 32 * 16;
+  for (int i = 0; i < p.n / 2; ++i) {
+    const int row = top + g + i % 4 / 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
+    double sum = p.d[i];
+    for (int k = 0; k < 16; ++k)
+      sum += static_cast<double>(Element(p.a, row, k, p.at)) * Element(p.b, column, k, p.at);
+    p.d[i] = static_cast<float>(sum);
+  }
+}
+
+}  // namespace emulation
+
+inline void InitBarrier(uint64_t* barrier, uint32_t arrivals) {
+  const auto n = static_cast<uint8_t>(arrivals);
+  emulation::Bits(barrier) = {n, n, 0, 0};
+}
+inline void PublishBarriers() {}
+inline void Arrive(uint64_t* barrier,
+                   const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  emulation::BarrierBits& b = emulation::Bits(barrier);
+  if (b.pending == 0) hone_emulation::Fail("mbarrier: more arrivals than expected", at);
+  --b.pending;
+  emulation::EndPhase(b);
+}
+inline void ArriveExpecting(uint64_t* barrier, uint32_t bytes,
+                            const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  emulation::Bits(barrier).bytes += static_cast<int32_t>(bytes);
+  Arrive(barrier, at);
+}
+inline void WaitPhase(uint64_t* barrier, uint32_t parity,
+                      const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  hone_emulation::WaitUntil("an mbarrier", at,
+                            [=] { return emulation::Bits(barrier).phase != (parity & 1); });
+}
+
+inline void LoadTensor(void* shared, const TensorMap* map, int k, int row, int item,
+                       uint64_t* barrier,
+                       const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  const uint64_t to = emulation::OffsetOf(shared);
+  if (to % 1024 != 0) hone_emulation::Fail("a tensor tile that is not on 1024 bytes", at);
+  for (int i = 0; i < map->tile_rows; ++i)
+    for (int j = 0; j < 64; ++j) {
+      const int64_t r = int64_t{row} + i, c = int64_t{k} + j;
+      const bool inside = r >= 0 && r < map->sizes[1] && c >= 0 && c < map->sizes[0] && item >= 0 &&
+                          item < map->sizes[2];
+      const uint16_t x =
+          inside ? map->base[item * map->strides[1] + r * map->strides[0] + c] : uint16_t{0};
+      std::memcpy(
+          emulation::Shared(emulation::Permuted(to + static_cast<uint64_t>(128 * i + 2 * j)), at),
+          &x, 2);
+    }
+  emulation::BarrierBits& b = emulation::Bits(barrier);
+  b.bytes -= 128 * map->tile_rows;
+  emulation::EndPhase(b);
+}
+
+inline uint64_t Operand(const void* rows, int k) {
+  const uint64_t address = emulation::OffsetOf(rows) + static_cast<uint64_t>(2 * k);
+  return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{1024 >> 4} << 32 |
+         uint64_t{1} << 62;
+}
+
+inline void OpenProducts() {}
+inline void CommitProducts() {
+  emulation::MyProducts().groups.emplace_back();
+}
+template <int kPending>
+void WaitProducts() {
+  auto& groups = emulation::MyProducts().groups;
+  while (groups.size() > kPending + 1) {
+    for (const emulation::GroupProduct& p : groups.front()) emulation::Run(p);
+    groups.erase(groups.begin());
+  }
+}
+template <int kBlocks>
+void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,
+                   const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  emulation::MyProducts().groups.back().push_back({&d[0][0][0], 8 * kBlocks, a, b, at});
+}
+
+}  // namespace hone::kernels::cuda
