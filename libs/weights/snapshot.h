@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/model/parameters.h"
 #include "proto/hone/v1/weights.pb.h"
@@ -26,22 +27,19 @@ class Snapshot {
 
   static constexpr int64_t kMaxChunkBytes = int64_t{2} << 20;
 
-  // Calls send(chunk) for every chunk of at most kMaxChunkBytes, in order, until it returns false.
-  // Small tensors travel together: a chunk covers a range of the concatenation of all tensors. True
-  // if all were sent.
-  template <typename Send>
-  bool ForEachChunk(Send send) const {
-    for (int64_t begin = 0; begin < bytes(); begin += kMaxChunkBytes)
-      if (!send(MakeChunk(begin))) return false;
-    return true;
-  }
+  // The messages that follow the manifest, ready to be sent to everybody: chunks of at most
+  // kMaxChunkBytes, in order. Small tensors travel together: a chunk covers a range of the
+  // concatenation of all tensors.
+  const std::vector<v1::SubscribeResponse>& chunks() const { return chunks_; }
   int64_t bytes() const { return bytes_; }
 
  private:
-  v1::Chunk MakeChunk(int64_t begin) const;
+  // f(piece, at, n) for the pieces of [begin, begin + bytes) of the concatenation, one per chunk.
+  template <typename F>
+  void ForEachPiece(int64_t begin, int64_t bytes, F f);
 
   v1::Manifest manifest_;
-  std::unique_ptr<char[]> data_;
+  std::vector<v1::SubscribeResponse> chunks_;
   int64_t bytes_ = 0;
 };
 

@@ -36,13 +36,12 @@ grpc::Status WeightsService::Subscribe(grpc::ServerContext* context,
     v1::SubscribeResponse response;
     *response.mutable_manifest() = snapshot->manifest();
     // Held back to travel with the first chunk.
-    open = writer->Write(response, grpc::WriteOptions().set_buffer_hint()) &&
-           snapshot->ForEachChunk([&](v1::Chunk chunk) {
-             v1::SubscribeResponse part;
-             bytes_.Increment(static_cast<double>(chunk.data().size()));
-             *part.mutable_chunk() = std::move(chunk);
-             return writer->Write(part);
-           });
+    open = writer->Write(response, grpc::WriteOptions().set_buffer_hint());
+    for (const v1::SubscribeResponse& message : snapshot->chunks()) {
+      if (!open) break;
+      bytes_.Increment(static_cast<double>(message.chunk().data().size()));
+      open = writer->Write(message);
+    }
     have = snapshot->version();
     send_seconds_.Observe(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());

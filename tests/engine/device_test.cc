@@ -92,7 +92,8 @@ Outcome Train(const std::string& name, DType dtype, const LoraConfig& lora,
   if (layout.adapted()) base = world.weights();
   Stager stager("r", layout, dtype, base, -1, table);
   REQUIRE_OK(stager.Begin(snapshot->manifest()));
-  REQUIRE(snapshot->ForEachChunk([&](const v1::Chunk& chunk) { return stager.Add(chunk).ok(); }));
+  for (const v1::SubscribeResponse& message : snapshot->chunks())
+    REQUIRE_OK(stager.Add(message.chunk()));
   const std::shared_ptr<const Weights> arrived = stager.Take();
   REQUIRE(arrived != nullptr);
   out.digests.push_back(WeightsDigest(*arrived));

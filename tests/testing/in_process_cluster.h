@@ -187,10 +187,8 @@ class LocalWeights final : public WeightsSink {
         MutexLock lock(mu_);
         if (snapshot.manifest().version() <= stager_->version()) return;
         REQUIRE_OK(stager_->Begin(snapshot.manifest()));
-        snapshot.ForEachChunk([&](const v1::Chunk& chunk) {
-          REQUIRE_OK(stager_->Add(chunk));
-          return true;
-        });
+        for (const v1::SubscribeResponse& message : snapshot.chunks())
+          REQUIRE_OK(stager_->Add(message.chunk()));
         arrival_ = {stager_->Take(), snapshot.version()};
         arrived = arrived_;
       }

@@ -23,10 +23,8 @@ struct Transfer {
     auto* b = static_cast<float*>(weights.biases.data());
     for (int64_t i = 0; i < weights.biases.size(); ++i) b[i] = static_cast<float>(i);
     snapshot = Snapshot::Take("r", 7, layout, weights);
-    snapshot->ForEachChunk([&](v1::Chunk chunk) {
-      chunks.push_back(std::move(chunk));
-      return true;
-    });
+    for (const v1::SubscribeResponse& message : snapshot->chunks())
+      chunks.push_back(message.chunk());
   }
   ParameterLayout layout;
   Weights weights;
