@@ -185,11 +185,12 @@ ParameterLayout::ParameterLayout(const ModelConfig& c, const LoraConfig& lora) :
   if (adapted()) AddAdapters();
 }
 
-void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out) {
+void InitializeWeights(const ParameterLayout& layout, uint64_t seed, Weights& weights) {
+  std::vector<float> values(static_cast<size_t>(layout.size()));
   for (const Parameter& p : layout.parameters()) {
-    float* values = out + p.offset;
+    float* out = values.data() + p.offset;
     if (p.is_vector()) {
-      std::fill_n(values, p.size(), p.role == ParameterRole::kNorm ? 1.0f : 0.0f);
+      std::fill_n(out, p.size(), p.role == ParameterRole::kNorm ? 1.0f : 0.0f);
       continue;
     }
     double std = 1 / std::sqrt(static_cast<double>(p.cols));
@@ -201,13 +202,8 @@ void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out)
         (absl::StrContains(p.name, ".down_proj.") && !absl::StrContains(p.name, ".experts."));
     if (writes_residual) std *= 0.5;
     RandomStream stream(DeriveKey(KeyFromSeed(seed), p.name));
-    for (int64_t i = 0; i < p.size(); ++i) values[i] = static_cast<float>(std * stream.Normal());
+    for (int64_t i = 0; i < p.size(); ++i) out[i] = static_cast<float>(std * stream.Normal());
   }
-}
-
-void InitializeWeights(const ParameterLayout& layout, uint64_t seed, Weights& weights) {
-  std::vector<float> values(static_cast<size_t>(layout.size()));
-  InitializeWeights(layout, seed, values.data());
   const Device on(weights.table(), 1);
   Arena arena(weights.table());
   const auto [x] = on.Upload(arena, values);

@@ -212,11 +212,10 @@ struct Weights {
         merged(layout.merged_size(), parameters.dtype(), table()) {}
 };
 
-// Draws initial f32 weights: matrices N(0, 1/fan_in), output and down projections half of that, the
-// embedding 0.5, the head half of 1/fan_in, norms 1, biases 0 (the recipe of the Countdown demo).
-// Each tensor has its own random stream keyed by (seed, name). `out` has layout.size() elements.
-void InitializeWeights(const ParameterLayout& layout, uint64_t seed, float* out);
-// The same into `weights`, in their dtype.
+// Draws initial weights in f32: matrices N(0, 1/fan_in), output and down projections half of that,
+// the embedding 0.5, the head half of 1/fan_in, norms 1, biases 0 (the recipe of the Countdown
+// demo). Each tensor has its own random stream keyed by (seed, name). Rounded to the dtype of
+// `weights`.
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, Weights& weights);
 
 }  // namespace hone

@@ -34,6 +34,7 @@ void Trainer::WeightsChanged() {
 
 void Trainer::BeginStage(bool with_reference) {
   optimizer_->Reset(device_);
+  device_.Synchronize();  // checkpoints are read and written on streams of their own
   reference_.reset();
   if (!with_reference) return;
   reference_ = std::make_unique<Weights>(transformer_.layout(), weights_);

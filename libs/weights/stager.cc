@@ -88,8 +88,9 @@ void Stager::Place(const char* data, int64_t size) {
   const int64_t first = std::clamp<int64_t>(split - received_, 0, size);
   on_.Write(static_cast<char*>(staging_->trained().data()) + std::min(received_, split), data,
             first);
-  on_.Write(static_cast<char*>(staging_->biases.data()) + (received_ + first - split), data + first,
-            size - first);
+  if (first < size)
+    on_.Write(static_cast<char*>(staging_->biases.data()) + (received_ + first - split),
+              data + first, size - first);
   received_ += size;
   for (int64_t at = 0; at < size;) {
     const v1::TensorEntry& t = manifest_.tensors(tensor_->index);
