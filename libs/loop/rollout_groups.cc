@@ -117,7 +117,8 @@ void RolloutLoop::Judged(const std::shared_ptr<Pending>& group, int index, TimeP
   {
     MutexLock lock(group->mu);
     v1::Completion& completion = *group->commit.mutable_group()->mutable_completions(index);
-    completion.set_score_seconds(Seconds(std::chrono::steady_clock::now() - finished));
+    completion.set_score_seconds(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - finished).count());
     *completion.mutable_verdict() = std::move(verdict);
     complete = --group->missing == 0;
     if (complete) {
