@@ -91,7 +91,7 @@ struct Block {
   const char* name = "";
   const std::function<void()>* body = nullptr;
   unsigned count = 0, left = 0, current = 0;
-  bool reverse = false;
+  bool reverse = false, ahead = false;
   Thread threads[kMaxThreads];
   char* stacks = nullptr;
   void* main = nullptr;
@@ -131,20 +131,30 @@ std::string Text(const Place& at) {
 // Without marks on its stack, since a thread that is done never returns from here.
 #define HONE_NO_MARKS __attribute__((no_sanitize("address")))
 
+// The thread among [first, first + n) that can run and comes next after the current one, which
+// comes last; -1: none.
+HONE_NO_MARKS int Find(unsigned first, unsigned n) {
+  for (unsigned i = 1; i <= n; ++i) {
+    const unsigned self = block.current - first;
+    const unsigned at = first + (block.reverse ? self + n - i : self + i) % n;
+    const Thread& t = block.threads[at];
+    if (!t.done && (t.ready == nullptr || t.ready(t.data))) return static_cast<int>(at);
+  }
+  return -1;
+}
+
 // Runs the next thread that can run. `from` receives the place of the stack that runs now.
 HONE_NO_MARKS void Next(void** from) {
-  const unsigned n = block.count, self = block.current;
-  for (unsigned i = 1; i <= n; ++i) {
-    const unsigned at = (block.reverse ? self + n - i : self + i) % n;
-    Thread& t = block.threads[at];
-    if (t.done || (t.ready != nullptr && !t.ready(t.data))) continue;
-    t.ready = nullptr;
-    if (at == self) return;  // what it waited for came true meanwhile
-    SetIndex(at);
-    hone_emulation_switch(from, t.stack);
-    return;
-  }
-  Deadlock();
+  int at = -1;
+  const unsigned warp = block.current / 32 * 32;
+  if (block.ahead) at = Find(warp, std::min(32u, block.count - warp));
+  if (at < 0) at = Find(0, block.count);
+  if (at < 0) Deadlock();
+  Thread& t = block.threads[at];
+  t.ready = nullptr;
+  if (static_cast<unsigned>(at) == block.current) return;  // what it waited for came true meanwhile
+  SetIndex(static_cast<unsigned>(at));
+  hone_emulation_switch(from, t.stack);
 }
 
 HONE_NO_MARKS void Enter() {
@@ -204,7 +214,9 @@ void RunGrid(const char* name, dim3 grid, dim3 dims, size_t dynamic_shared,
   if (block.stacks == MAP_FAILED) Fail("no memory for stacks", Place::Here());
   block.body = &thread;
   block.count = static_cast<unsigned>(threads);
-  block.reverse = launches++ % 2 != 0;
+  block.reverse = launches % 2 != 0;
+  block.ahead = launches % 4 >= 2;
+  ++launches;
   block.dynamic_bytes = dynamic_shared;
   gridDim = grid;
   blockDim = dims;

@@ -1,9 +1,9 @@
 #pragma once
 
 // A thread block on the CPU. Each of its threads is a fiber: it runs until it has to wait, then the
-// next one that need not wait runs. Blocks run one after the other, all on the calling thread. Odd
-// launches run threads and blocks in reverse order, so that code which relies on an order gives
-// other bits.
+// next one that need not wait runs. Blocks run one after the other, all on the calling thread. The
+// order changes from launch to launch, so that code which relies on one gives other bits: forwards
+// or backwards, with all threads in step or with one warp as far ahead as it gets.
 //
 // What a GPU leaves undefined ends the program with a message: a barrier that some threads do not
 // reach, a shuffle without one of its lanes, a wait for something that nobody will do.
