@@ -91,7 +91,7 @@ struct QueryMemory {
 };
 
 template <typename T, typename S>
-__global__ void __launch_bounds__(S::kThreads)
+__global__ void __launch_bounds__(S::kThreads, 1)
     QueryGradientKernel(AttentionBackwardArgs b, Plan plan) {
   const AttentionArgs& a = b.forward;
   const QueryMemory<T, S> memory(a, plan.latent);
@@ -215,7 +215,7 @@ __device__ inline void AddGradients(float (&acc)[1][kBlocks][4], float* to, int6
 }
 
 template <typename T, typename S>
-__global__ void __launch_bounds__(S::kThreads)
+__global__ void __launch_bounds__(S::kThreads, 1)
     KeyGradientKernel(AttentionBackwardArgs b, Plan plan) {
   const AttentionArgs& a = b.forward;
   const KeyMemory<T, S> memory(a);
@@ -334,23 +334,24 @@ Error LaunchKeys(const AttentionBackwardArgs& b, const Plan& plan, Stream stream
 }
 
 template <typename T>
-Error Launch(const AttentionBackwardArgs& b, Stream stream) {
+Error LaunchQueriesByWidth(const AttentionBackwardArgs& b, const Plan& plan, Stream stream) {
+  if constexpr (sizeof(T) == 4) {
+    return LaunchQueries<T, QueryShape<1, 4, 9>>(b, plan, stream);
+  } else {
+    if (b.forward.d <= 128) return LaunchQueries<T, QueryShape<4, 1, 8>>(b, plan, stream);
+    if (b.forward.d <= 256) return LaunchQueries<T, QueryShape<4, 2, 8>>(b, plan, stream);
+    return LaunchQueries<T, QueryShape<2, 4, 9>>(b, plan, stream);
+  }
+}
+
+template <typename T>
+Error LaunchType(const AttentionBackwardArgs& b, Stream stream) {
   const AttentionArgs& a = b.forward;
   const bool latent = Latent(a) && b.dv == b.dk && b.lddv == b.lddk;
   const Plan plan{AlignmentOf<T>(a, b.dout), latent};
   if (latent ? a.d > 576 : a.d > 256 || a.dv > 256)
     return "attention_backward: wider than 256 channels, or 576 in latent form";
-  Error error = nullptr;
-  if (sizeof(T) == 4) {
-    error = LaunchQueries<T, QueryShape<1, 4, 9>>(b, plan, stream);
-  } else if (a.d <= 128) {
-    error = LaunchQueries<T, QueryShape<4, 1, 8>>(b, plan, stream);
-  } else if (a.d <= 256) {
-    error = LaunchQueries<T, QueryShape<4, 2, 8>>(b, plan, stream);
-  } else {
-    error = LaunchQueries<T, QueryShape<2, 4, 9>>(b, plan, stream);
-  }
-  if (error != nullptr) return error;
+  if (Error error = LaunchQueriesByWidth<T>(b, plan, stream)) return error;
   if (latent) return LaunchKeys<T, KeyShape<32, 9, 0>>(b, plan, stream);
   if (a.d <= 128 && a.dv <= 128) return LaunchKeys<T, KeyShape<64, 4, 4>>(b, plan, stream);
   return LaunchKeys<T, KeyShape<32, 4, 4>>(b, plan, stream);
@@ -363,7 +364,7 @@ Error AttentionBackward(const AttentionBackwardArgs& b, Stream stream) {
   if (a.heads % a.kv_heads != 0) return "attention_backward: heads is no multiple of kv_heads";
   if (a.lse == nullptr) return "attention_backward: lse is missing";
   if (a.sequences == 0) return nullptr;
-  return WithType(a.dtype, [&](auto t) { return Launch<decltype(t)>(b, stream); });
+  return WithType(a.dtype, [&](auto t) { return LaunchType<decltype(t)>(b, stream); });
 }
 
 }  // namespace hone::kernels::cuda

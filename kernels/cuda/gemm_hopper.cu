@@ -2,7 +2,7 @@
 // C; in each, one warp keeps a ring of stages filled by TMA, ahead of the tile at hand, and one or
 // two warpgroups multiply by wgmma, 64 rows each.
 //
-// Batch invariance as in gemm.cu: one chain over k, 16 terms per instruction, no split. Both shapes
+// Batch invariance as in gemm.cu: one chain over k, 16 terms per instruction, no split. The shapes
 // use the same instruction on other widths. Its bits may differ from mma.sync's, so the choice
 // between this file and gemm.cu looks at N, K and alignment, never at M.
 
@@ -22,6 +22,7 @@ struct Shape {
   static constexpr int kStageBytes = 2 * (kElementsA + kElementsB);
   static constexpr int kBytes = kStages * (kStageBytes + 16);
 };
+using Widest = Shape<2, 256, 4>;
 using Wide = Shape<2, 128, 6>;
 // Few rows: many tiles along N, each reads its part of B once. Two blocks to a multiprocessor.
 using Narrow = Shape<1, 32, 8>;
@@ -126,9 +127,14 @@ bool TakesHopper(const Products& all, Layout layout) {
 
 Error LaunchHopper(const Products& all, Stream stream) {
   const int64_t rows = all.RowsHint(Layout::kNT);
-  const bool wide =
-      CeilDiv(rows, Wide::kRows) * CeilDiv(all.n, Wide::kCols) * all.items >= Processors();
-  return wide && rows > 64 ? LaunchShape<Wide>(all, stream) : LaunchShape<Narrow>(all, stream);
+  // The widest tile of which there is one for every multiprocessor: it reads least.
+  const auto fills = [&](int64_t tile_rows, int64_t tile_cols) {
+    return CeilDiv(rows, tile_rows) * CeilDiv(all.n, tile_cols) * all.items >= Processors();
+  };
+  if (rows > 64 && all.n >= Widest::kCols && fills(Widest::kRows, Widest::kCols))
+    return LaunchShape<Widest>(all, stream);
+  if (rows > 64 && fills(Wide::kRows, Wide::kCols)) return LaunchShape<Wide>(all, stream);
+  return LaunchShape<Narrow>(all, stream);
 }
 
 }  // namespace hone::kernels::cuda
