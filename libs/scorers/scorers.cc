@@ -15,6 +15,24 @@
 namespace hone {
 namespace {
 
+int Slots(const ScorerResources& resources) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return resources.sandbox_slots > 0 ? resources.sandbox_slots : 2 * cores;
+}
+
+// The least of `most` and what the verifiers take; defaults as verifiers.proto says.
+int AtOnce(const v1::VerifiersSpec& verifiers, int most) {
+  const auto least = [&most](int value, int fallback) {
+    most = std::min(most, value > 0 ? value : fallback);
+  };
+  for (const auto& [name, backend] : verifiers.backends()) least(backend.concurrency(), 16);
+  if (verifiers.lean().has_server())
+    least(verifiers.lean().server().concurrency(), 16);
+  else if (verifiers.has_lean())
+    least(verifiers.lean().processes(), 2);
+  return most;
+}
+
 absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> MakeSandbox(const ScorerResources& resources) {
   const std::vector<std::string>& choices = SandboxChoices();
   const auto it = std::find(choices.begin(), choices.end(), resources.sandbox);
@@ -22,10 +40,9 @@ absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> MakeSandbox(const ScorerResour
     return absl::InvalidArgumentError(absl::StrCat(
         "sandbox is \"", resources.sandbox, "\", expected one of ", absl::StrJoin(choices, ", ")));
   if (it == choices.begin()) return nullptr;
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   sandbox::Options options;
   options.minimum = static_cast<sandbox::Level>(it - choices.begin() - 1);
-  options.slots = resources.sandbox_slots > 0 ? resources.sandbox_slots : 2 * cores;
+  options.slots = Slots(resources);
   if (options.slots < 2)
     return absl::InvalidArgumentError(absl::StrCat(
         "sandbox slots are ", options.slots, ", expected 2 and more: a test has two programs"));
@@ -50,6 +67,8 @@ absl::StatusOr<std::unique_ptr<Scorers>> Scorers::Create(const ScorerResources& 
   HONE_ASSIGN_OR_RETURN(scorers->sandbox_, MakeSandbox(resources));
   if (scorers->sandbox_ != nullptr) {
     HONE_RETURN_IF_ERROR(RegisterCodeScorers(scorers->registry_, scorers->sandbox_.get()));
+    scorers->items_at_once_ =
+        std::min(scorers->items_at_once_, Slots(resources) / 2);  // a test has two programs
   } else {
     HONE_RETURN_IF_ERROR(scorers->registry_.RegisterUnavailable(
         {"code", "the program in the completion passes the prompt's tests, in a sandbox", "1"},
@@ -62,6 +81,7 @@ absl::StatusOr<std::unique_ptr<Scorers>> Scorers::Create(const ScorerResources& 
   if (verifiers.has_lean()) {
     HONE_ASSIGN_OR_RETURN(scorers->lean_, lean::FromSpec(verifiers.lean()));
   }
+  scorers->items_at_once_ = AtOnce(verifiers, scorers->items_at_once_);
   HONE_RETURN_IF_ERROR(RegisterLeanScorers(scorers->registry_, scorers->lean_.get()));
   HONE_ASSIGN_OR_RETURN(ModelBackends backends, ModelBackends::Create(verifiers));
   HONE_RETURN_IF_ERROR(RegisterModelScorers(scorers->registry_, std::move(backends)));

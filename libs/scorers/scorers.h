@@ -31,6 +31,9 @@ class Scorers {
 
   // Thread-safe; gone with this object, and so are the scorers that it made.
   const Registry& registry() const { return registry_; }
+  // How many items can be scored at once without one waiting for the programs, requests or Lean
+  // processes of another: the least that any of the resources allows, 1 to 128.
+  int items_at_once() const { return items_at_once_; }
   // For people: the sandbox's level and mechanisms. Empty without one.
   std::string Describe() const;
 
@@ -39,6 +42,7 @@ class Scorers {
 
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   std::unique_ptr<LeanVerifier> lean_;
+  int items_at_once_ = 128;
   Registry registry_;
 };
 

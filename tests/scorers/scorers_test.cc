@@ -57,6 +57,23 @@ TEST_CASE("a scorer without its resource is known and says what it lacks", "[sco
   CHECK(Function(*scorers, R"({"scorers": [{"name": "math"}]})").ok());
 }
 
+TEST_CASE("no more items at once than the scarcest resource has room for", "[scorers]") {
+  const TempDir dir;
+  CHECK(Make({})->items_at_once() == 128);
+  ScorerResources resources;
+  resources.verifiers = WriteText(
+      dir, "backends: {a: {url: \"http://127.0.0.1:1\"}, b: {url: \"http://127.0.0.1:1\"}}\n");
+  CHECK(Make(resources)->items_at_once() == 16);
+  WriteText(dir, "backends: {a: {url: \"http://127.0.0.1:1\", concurrency: 5}}\n");
+  CHECK(Make(resources)->items_at_once() == 5);
+  WriteText(dir,
+            "backends: {a: {url: \"http://127.0.0.1:1\", concurrency: 5}}\n"
+            "lean: {command: [lean]}\n");
+  CHECK(Make(resources)->items_at_once() == 2);
+  resources = {.sandbox = "l0", .sandbox_slots = 7};
+  CHECK(Make(resources)->items_at_once() == 3);  // of two programs each
+}
+
 TEST_CASE("resources that make no sense are refused", "[scorers]") {
   CHECK_CODE(Scorers::Create({.sandbox = "l9"}), absl::StatusCode::kInvalidArgument);
   CHECK_CODE(Scorers::Create({.sandbox = "l0", .sandbox_slots = 1}),

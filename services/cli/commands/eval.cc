@@ -10,6 +10,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
@@ -18,11 +19,13 @@
 #include "libs/engine/engine.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/score_item.h"
+#include "libs/reward/judge.h"
 #include "libs/train/pass_at_k.h"
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
 #include "services/cli/evaluation_file.h"
 #include "services/cli/model_check.h"
+#include "services/cli/open_items.h"
 #include "services/cli/scoring.h"
 #include "services/cli/watch.h"
 
@@ -57,9 +60,23 @@ absl::Status Check(Flags& flags) {
   return ToStatus(Validate(flags.sampling, "sampling"));
 }
 
-// Generates and scores; groups[i] is of prompts[i].
+// Completions that wait for their verdict, at most: generation waits for room.
+constexpr size_t kMostOpen = 1024;
+
+Judge::Options JudgeOptions(int threads, const Scorers& scorers) {
+  Judge::Options options;
+  options.threads = threads;
+  // An item that waits for a sandbox or a verifier does so within its scorer's timeout. So none
+  // goes there before it is its turn, and verdicts are those of one item after another.
+  options.blocking_threads = scorers.items_at_once();
+  options.spare_threads = 0;
+  return options;
+}
+
+// Generates, and scores what is finished meanwhile; groups[i] is of prompts[i].
 absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& flags,
-                                                const RewardFunction& reward,
+                                                const Scorers& scorers,
+                                                const std::shared_ptr<const RewardFunction>& reward,
                                                 const std::vector<PromptAndLine>& prompts) {
   v1::ModelSpec spec;
   spec.set_path(flags.model);
@@ -73,19 +90,39 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
   HONE_RETURN_IF_ERROR(LoadModelWeights(spec, folder, transformer.layout(), *weights));
 
   std::vector<v1::Group> groups(prompts.size());
-  int64_t done = 0;
+  const int64_t all = static_cast<int64_t>(prompts.size()) * flags.samples;
+  int64_t tokens = 0;
+  TimePoint start = SystemClock::Get().Now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(SystemClock::Get().Now() - start).count();
+  };
+  const auto show = [&](size_t done) {
+    context.output.Progress(
+        absl::StrCat(done, " of ", all, " completions, ",
+                     Grouped(std::llround(static_cast<double>(tokens) / elapsed())), " tok/s"));
+  };
   Engine::Options options;
   options.threads = flags.threads > 0
                         ? flags.threads
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   options.dtype = folder.dtype;
   options.vocab = folder.vocab;
+  OpenItems open(kMostOpen, show);
+  Judge judge(JudgeOptions(options.threads, scorers));
+  const std::shared_ptr<Judge::Lane> lane = judge.NewLane();
   Engine engine(transformer, folder.tokenizer.get(), options,
                 [&](const GroupRequest& request, v1::Completion completion) {
-                  *completion.mutable_verdict() = reward.Score(MakeScoreItem(
-                      prompts[request.id].prompt, groups[request.id].prompt_text(), completion));
-                  *groups[request.id].add_completions() = std::move(completion);
-                  ++done;
+                  v1::Group& group = groups[request.id];
+                  v1::ScoreItem item =
+                      MakeScoreItem(prompts[request.id].prompt, group.prompt_text(), completion);
+                  // The time that an item has here is its scorers' own; waiting costs nothing.
+                  item.set_timeout_seconds(RewardFunction::kMaxTimeout);
+                  v1::Completion& kept = *group.add_completions();  // stays where it is
+                  kept = std::move(completion);
+                  const absl::Status submitted =
+                      judge.Submit(lane, reward, std::move(item), kNoDeadline,
+                                   open.Expect(kept.mutable_verdict()));
+                  HONE_CHECK(submitted.ok()) << submitted.message();
                 });
   engine.SetWeights(weights, 0, InFlight::kAbort);
   for (size_t i = 0; i < prompts.size(); ++i) {
@@ -113,17 +150,14 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
     request.issue = static_cast<int64_t>(i);
     if (const absl::Status s = engine.Submit(std::move(request)); !s.ok()) return at(s);
   }
-  const int64_t all = static_cast<int64_t>(prompts.size()) * flags.samples;
-  const TimePoint start = SystemClock::Get().Now();
+  start = SystemClock::Get().Now();
   while (engine.Step()) {
-    const double seconds = std::chrono::duration<double>(SystemClock::Get().Now() - start).count();
-    context.output.Progress(absl::StrCat(
-        done, " of ", all, " completions, ",
-        Grouped(std::llround(static_cast<double>(engine.generated_tokens()) / seconds)), " tok/s"));
+    tokens = engine.generated_tokens();
+    show(open.done());
   }
-  const double seconds = std::chrono::duration<double>(SystemClock::Get().Now() - start).count();
+  open.Wait();
   context.output.Note(absl::StrCat(all, " completions, ", Grouped(engine.generated_tokens()),
-                                   " tokens in ", Elapsed(seconds)));
+                                   " tokens in ", Elapsed(elapsed())));
   for (v1::Group& group : groups)
     std::sort(group.mutable_completions()->begin(), group.mutable_completions()->end(),
               [](const v1::Completion& a, const v1::Completion& b) {
@@ -139,12 +173,12 @@ absl::StatusOr<int> Evaluate(Context& context, Flags flags) {
                         Scorers::Create(flags.reward.resources));
   HONE_ASSIGN_OR_RETURN(const v1::RewardSpec spec,
                         ReadReward(flags.reward, scorers->registry().Describe()));
-  HONE_ASSIGN_OR_RETURN(const RewardFunction reward,
-                        RewardFunction::Create(spec, scorers->registry()));
+  HONE_ASSIGN_OR_RETURN(RewardFunction made, RewardFunction::Create(spec, scorers->registry()));
+  const auto reward = std::make_shared<const RewardFunction>(std::move(made));
   HONE_ASSIGN_OR_RETURN(const std::vector<PromptAndLine> prompts,
                         ReadPromptFile(flags.prompts, flags.limit));
   HONE_ASSIGN_OR_RETURN(const std::vector<v1::Group> groups,
-                        Generate(context, flags, reward, prompts));
+                        Generate(context, flags, *scorers, reward, prompts));
   if (!flags.save.empty()) HONE_RETURN_IF_ERROR(WriteGroups(flags.save, groups));
 
   std::vector<v1::PromptScore> scores;

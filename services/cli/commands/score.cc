@@ -1,7 +1,6 @@
 // hone score: what the scorers say of completions in a file, in this process or at a service.
 
 #include <algorithm>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,7 +11,6 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
-#include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/clients/reward_client.h"
 #include "libs/reward/judge.h"
@@ -20,6 +18,7 @@
 #include "services/cli/cli.h"
 #include "services/cli/completion_file.h"
 #include "services/cli/context.h"
+#include "services/cli/open_items.h"
 #include "services/cli/score_report.h"
 #include "services/cli/scoring.h"
 
@@ -37,58 +36,12 @@ struct Flags {
   bool list = false;
 };
 
-// Verdicts as they come, on any thread, in the order of the completions.
-class Collector {
- public:
-  Collector(Output& output, size_t count, size_t most_open)
-      : output_(output), most_open_(most_open), verdicts_(count) {}
-
-  // Waits until fewer than `most_open` are on their way.
-  std::function<void(v1::Verdict)> Expect(size_t i) {
-    Until([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_ < most_open_; });
-    MutexLock lock(mu_);
-    ++open_;
-    return [this, i](v1::Verdict verdict) {
-      MutexLock ending(mu_);
-      verdicts_[i] = std::move(verdict);
-      --open_;
-      ++done_;
-      changed_.notify_all();
-    };
-  }
-
-  std::vector<v1::Verdict> Wait() {
-    Until([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_ == 0; });
-    MutexLock lock(mu_);
-    return std::move(verdicts_);
-  }
-
- private:
-  template <typename F>
-  void Until(F condition) {
-    for (;;) {
-      size_t done;
-      {
-        MutexLock lock(mu_);
-        if (lock.WaitUntil(changed_, SystemClock::Get().Now() + std::chrono::milliseconds(200),
-                           condition))
-          return;
-        done = done_;
-      }
-      output_.Progress(absl::StrCat(Grouped(static_cast<int64_t>(done)), " of ",
-                                    Grouped(static_cast<int64_t>(verdicts_.size())),
-                                    " completions"));
-    }
-  }
-
-  Output& output_;
-  const size_t most_open_;
-  Mutex mu_;
-  std::condition_variable changed_;
-  size_t open_ ABSL_GUARDED_BY(mu_) = 0;
-  size_t done_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<v1::Verdict> verdicts_;  // its size never changes; elements under mu_
-};
+std::function<void(size_t)> ShowProgress(Output& output, size_t all) {
+  return [&output, all](size_t done) {
+    output.Progress(absl::StrCat(Grouped(static_cast<int64_t>(done)), " of ",
+                                 Grouped(static_cast<int64_t>(all)), " completions"));
+  };
+}
 
 // In this process.
 absl::StatusOr<std::vector<v1::Verdict>> ScoreHere(Context& context, const Flags& flags,
@@ -103,13 +56,16 @@ absl::StatusOr<std::vector<v1::Verdict>> ScoreHere(Context& context, const Flags
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   // Few wait for a thread, as an item's time begins with its arrival.
   const int running = function->blocks() ? options.blocking_threads : 32 * options.threads;
-  Collector collector(context.output, completions.size(), static_cast<size_t>(2 * running));
+  std::vector<v1::Verdict> verdicts(completions.size());
+  OpenItems open(static_cast<size_t>(2 * running),
+                 ShowProgress(context.output, completions.size()));
   Judge judge(options);
   const auto lane = judge.NewLane();
   for (size_t i = 0; i < completions.size(); ++i)
     HONE_RETURN_IF_ERROR(
-        judge.Submit(lane, function, completions[i].item, kNoDeadline, collector.Expect(i)));
-  return collector.Wait();
+        judge.Submit(lane, function, completions[i].item, kNoDeadline, open.Expect(&verdicts[i])));
+  open.Wait();
+  return verdicts;
 }
 
 // At a reward service.
@@ -138,10 +94,12 @@ class Remote {
     HONE_RETURN_IF_ERROR(Once(context, &v1::RewardService::Stub::ScoreBatch, check).status());
     HONE_ASSIGN_OR_RETURN(const auto client, RewardClient::Create(address_, context.tls));
     constexpr size_t kMostOpen = 4096;
-    Collector collector(context.output, completions.size(), kMostOpen);
+    std::vector<v1::Verdict> verdicts(completions.size());
+    OpenItems open(kMostOpen, ShowProgress(context.output, completions.size()));
     for (size_t i = 0; i < completions.size(); ++i)
-      client->Score(spec, completions[i].item, collector.Expect(i));
-    return collector.Wait();
+      client->Score(spec, completions[i].item, open.Expect(&verdicts[i]));
+    open.Wait();
+    return verdicts;
   }
 
  private:
