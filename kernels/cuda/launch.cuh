@@ -22,6 +22,10 @@ __device__ inline T* DynamicShared() {
   return reinterpret_cast<T*>(hone_dynamic_shared);
 }
 
+// The most blocks that a grid is given (the emulation has few, so that kernels come around for
+// more).
+inline constexpr int64_t kMaxBlocks = 0x7fffffff;
+
 // nullptr for cudaSuccess, else "<kernel>: <error>".
 Error Failure(const char* kernel, cudaError_t error);
 

@@ -21,6 +21,8 @@ T* DynamicShared() {
   return static_cast<T*>(hone_emulation::DynamicMemory());
 }
 
+inline constexpr int64_t kMaxBlocks = 5;
+
 Error Failure(const char* kernel, cudaError_t error);
 
 template <typename... Parameters, typename... Arguments>
