@@ -87,7 +87,7 @@ class Evaluation {
                       prompts.empty() ? prompts_ : prompts, "--scorer", "reward_model:backend=m",
                       "--verifiers", verifiers, "--samples", std::to_string(kSamples),
                       "--max-new-tokens", "400", "--seed", "7", "--threads", "1", "--save", saved});
-    const auto text = ReadFile(saved);
+    const auto text = ReadFile(saved, 1 << 20);
     if (!text.ok()) return e;
     for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
       v1::Group group;
