@@ -154,8 +154,8 @@ int Main(int rounds, int threads, const std::string& only) {
       {"math, one of 1 MiB of unclosed braces", "math", solution, poison, ""},
       {"the same, against 1 MiB of prose", "math", solution, poison, prose},
       {"a rule that takes no time, one hangs (a bug)", "rule", "x", "hang", ""},
-      {"math, one hangs (a bug)", "hanging_math", solution, "hang", "", 0.2},
-      {"math, control: none hangs", "hanging_math", solution, solution, "", 0.2},
+      {"rules: math, one hangs (a bug)", "hanging_math", solution, "hang", "", 0.2},
+      {"rules: math, none hangs (control)", "hanging_math", solution, solution, "", 0.2},
   };
   std::printf("%d items a batch, %d rule threads, %d for programs, %d rounds; medians\n", kItems,
               options.threads, options.blocking_threads, rounds);
