@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
+#include <utility>
 
 #include "libs/base/mutex.h"
 #include "proto/hone/v1/reward.pb.h"
