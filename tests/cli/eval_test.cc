@@ -1,7 +1,6 @@
 // hone eval with a reward model that blocks: an HTTP server of this test.
 
 #include <condition_variable>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -59,7 +58,7 @@ class RewardModel {
 
 struct Evaluated {
   Outcome outcome;
-  std::vector<v1::Group> groups;  // without the times of scoring
+  std::vector<v1::Group> groups;  // without times
 };
 
 class Evaluation {
@@ -93,6 +92,8 @@ class Evaluation {
       v1::Group group;
       REQUIRE(google::protobuf::util::JsonStringToMessage(std::string(line), &group).ok());
       for (v1::Completion& c : *group.mutable_completions()) {
+        c.clear_generate_seconds();
+        c.clear_score_seconds();
         c.mutable_verdict()->clear_seconds();
         c.mutable_verdict()->clear_queue_seconds();
         for (v1::ScorePart& part : *c.mutable_verdict()->mutable_parts()) part.clear_seconds();
@@ -111,14 +112,13 @@ class Evaluation {
 
 TEST_CASE("completions are judged while others are generated, with the same result", "[cli]") {
   Evaluation evaluation;
-  // The verdict of the completion that ends first comes after the one that ends last has arrived.
+  // No verdict comes before all completions have arrived: who waited for one would wait for ever.
   RewardModel blocking(kAll);
   const Evaluated overlapped = evaluation.Run(blocking.server(), 16);
   INFO(overlapped.outcome.err);
   REQUIRE(overlapped.outcome.code == 0);
   CHECK(blocking.server().most_at_once() == kAll);
   REQUIRE(overlapped.groups.size() == kPrompts);
-  std::set<int> lengths;  // they ended in different steps
   for (int p = 0; p < kPrompts; ++p) {
     const v1::Group& group = overlapped.groups[static_cast<size_t>(p)];
     CHECK(group.prompt_id() == absl::StrCat("p", p));
@@ -128,10 +128,8 @@ TEST_CASE("completions are judged while others are generated, with the same resu
       CHECK(c.sample_index() == i);
       CHECK(c.verdict().outcome() == v1::OUTCOME_SCORED);
       CHECK(c.verdict().score() == Approx(ValueOf(c.text())));
-      lengths.insert(c.token_ids_size());
     }
   }
-  CHECK(lengths.size() >= 4);
 
   RewardModel ready(0);
   const Evaluated serial = evaluation.Run(ready.server(), 1);
