@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 
 #include "libs/base/random.h"
@@ -11,6 +12,7 @@
 #include "libs/model/load.h"
 #include "libs/model/lora.h"
 #include "libs/model/transformer.h"
+#include "tests/kernels/emulated/emulated.h"
 #include "tests/model/goldens.h"
 #include "tests/testing/guarded_table.h"
 #include "tests/testing/test.h"
@@ -162,6 +164,33 @@ TEST_CASE("forward and backward on a device give the bits of the host", "[model]
                           [](float g) { return g != 0; }));
         CHECK((Run(name, dtype, adapters, GuardedTable()) == want));
       }
+    }
+}
+
+double RelativeL2(const std::vector<float>& got, const std::vector<float>& want) {
+  REQUIRE(got.size() == want.size());
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    error += std::pow(double{got[i]} - want[i], 2);
+    norm += std::pow(double{want[i]}, 2);
+  }
+  return std::sqrt(error / std::max(norm, 1e-30));
+}
+
+// Other trees of sums than the CPU's, so not its bits; and the logic only, not a GPU.
+TEST_CASE("forward and backward by the CUDA kernels, emulated, agree with the CPU", "[model]") {
+  const LoraConfig lora{.rank = 3, .alpha = 6, .targets = {LoraConfig::kAllLinear}};
+  for (const char* name : kGoldens)
+    for (const LoraConfig& adapters : {LoraConfig{}, lora}) {
+      INFO(name << " rank " << adapters.rank);
+      const Result want = Run(name, DType::kF32, adapters, kernels::Cpu());
+      const Result got = Run(name, DType::kF32, adapters, kernels::EmulatedCuda());
+      CHECK(got.load == want.load);
+      CHECK(got.biases == want.biases);
+      CHECK(RelativeL2(got.hidden, want.hidden) <= 1e-5);
+      CHECK(RelativeL2(got.gradients, want.gradients) <= 1e-4);
+      // Twice the same bits: no order is left to chance.
+      CHECK((Run(name, DType::kF32, adapters, kernels::EmulatedCuda()) == got));
     }
 }
 
