@@ -207,7 +207,9 @@ constexpr const char* kAllowed[] = {
 constexpr const char* kByPath[] = {"chmod",     "fchmodat",  "utime",   "utimes",
                                    "utimensat", "futimesat", "truncate"};
 
-constexpr const char* kProcessCalls[] = {"fork", "vfork", "setpgid", "setsid"};
+constexpr const char* kProcessCalls[] = {"fork", "vfork"};
+// Out of the process group by which a supervisor kills.
+constexpr const char* kGroupCalls[] = {"setpgid", "setsid"};
 constexpr const char* kExecCalls[] = {"execve", "execveat"};
 // The C library tries these first.
 constexpr const char* kNotThere[] = {"clone3",
@@ -272,6 +274,8 @@ void AddProcesses(const FilterOptions& options, Rules& rules) {
   if (processes) {
     rules.Allow("clone", Masked(0, kNamespaceFlags, 0));
     for (const char* call : kProcessCalls) rules.Allow(call);
+    if (!options.shared_identity)
+      for (const char* call : kGroupCalls) rules.Allow(call);
   } else {
     constexpr uint64_t kThread = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND;
     rules.Allow("clone", Masked(0, kThread | kNamespaceFlags, kThread));

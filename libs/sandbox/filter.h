@@ -11,7 +11,8 @@ namespace hone::sandbox {
 struct FilterOptions {
   wire::FilterKind kind = wire::FilterKind::kPython;
   // The uid is also that of processes outside (no namespaces, not root): calls that change a file
-  // by its path are refused, since Landlock does not see them all.
+  // by its path are refused, since Landlock does not see them all, and those that leave the process
+  // group, by which programs are killed.
   bool shared_identity = false;
   // Signals cannot reach beyond the sandbox (a pid namespace, or Landlock 6).
   bool signals_confined = false;

@@ -37,6 +37,7 @@ struct Slot {
   FileDescriptor work;  // a work folder of its own, at kNamespaces
   pid_t pid = 0;        // once it is ready
   FileDescriptor process;
+  int most_tasks = -1;  // of the program's user; -1: it may not fork, or has a user of many
 
   int work_folder() const { return work.valid() ? work.get() : cell->work.get(); }
 };
@@ -52,6 +53,7 @@ class Forker {
 
   // Asks for a slot; UNAVAILABLE when the process is gone. `slot` has `request` and `cell`.
   absl::Status Spawn(Slot& slot);
+  pid_t pid() const { return pid_; }
   // Waits until `slot` is ready: then it has all of its members.
   static absl::Status AwaitReady(Slot& slot, TimePoint deadline);
 

@@ -55,11 +55,7 @@ wire::Start StartOf(const Task& task, const Slot& slot, bool channel) {
   start.stack_bytes = std::min<int64_t>(limits.memory_bytes, int64_t{64} << 20);
   start.file_bytes = limits.file_bytes;
   start.open_files = 256;
-  // Counted for each user: here that is the slot's own, or, with several processes, this process's.
-  start.processes = -1;
-  const bool own_user = slot.request.uid != 0 || slot.work.valid();
-  if (own_user || limits.processes > 1)
-    start.processes = limits.processes + kThreads + (own_user ? 0 : TasksOfThisUser());
+  start.processes = slot.most_tasks;
   if (start.python != 0) {
     start.memory_bytes = limits.memory_bytes;
     start.data_bytes = -1;

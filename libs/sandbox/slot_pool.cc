@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "libs/sandbox/usage.h"
 #include "libs/sandbox/work_folder.h"
 
 namespace hone::sandbox {
@@ -207,14 +208,26 @@ absl::StatusOr<Slot> SlotPool::TakeReady(const Task& task, TimePoint deadline) {
 
 absl::StatusOr<Slot> SlotPool::Take(const Task& task, TimePoint deadline) {
   HONE_ASSIGN_OR_RETURN(Slot slot, TakeReady(task, deadline));
-  if (slot.cell->cgroup != nullptr) {
-    const Limits& limits = task.limits;
-    // Threads count as processes do; an interpreter's libraries start some.
-    const absl::Status entered =
-        slot.cell->cgroup->Enter(slot.pid, limits.memory_bytes, limits.processes + kThreads);
-    if (!entered.ok()) return entered;
+  const Limits& limits = task.limits;
+  // Threads count as processes do; an interpreter's libraries start some.
+  const int tasks = limits.processes + kThreads;
+  if (slot.cell->cgroup != nullptr)
+    HONE_RETURN_IF_ERROR(slot.cell->cgroup->Enter(slot.pid, limits.memory_bytes, tasks));
+  if (slot.request.uid != 0 || slot.work.valid()) {
+    slot.most_tasks = tasks;
+  } else if (limits.processes > 1) {
+    slot.most_tasks = options_.slots * tasks + TasksBesides();
   }
   return slot;
+}
+
+int SlotPool::TasksBesides() {
+  std::set<pid_t> roots;
+  {
+    MutexLock lock(mu_);
+    for (const auto& [language, forker] : forkers_) roots.insert(forker->pid());
+  }
+  return TasksOfThisUserBesides(roots);
 }
 
 void SlotPool::Return(Slot slot, bool gone) {

@@ -41,6 +41,10 @@ class SlotPool {
   absl::StatusOr<Slot> TakeReady(const Task& task, TimePoint deadline);
   absl::StatusOr<std::unique_ptr<Cell>> TakeCell();
   void ReturnCell(std::unique_ptr<Cell> cell);
+  // Where programs share this process's user, the kernel counts their tasks together, so that the
+  // limit of each is what all slots may have, beside what others than slots have now. (What slots
+  // have now must not count: one fork bomb after another would be given what the last one took.)
+  int TasksBesides();
 
   const Options options_;
   Isolation isolation_;

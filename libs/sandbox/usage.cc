@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -92,13 +93,29 @@ pid_t ParentOf(pid_t pid) {
   return static_cast<pid_t>(Number(Stat(pid), 4));
 }
 
-int TasksOfThisUser() {
-  int tasks = 0;
+int TasksOfThisUserBesides(const std::set<pid_t>& roots) {
+  struct Process {
+    pid_t parent;
+    int tasks;  // 0: another user's
+  };
+  std::map<pid_t, Process> all;
   for (const std::string& name : List("/proc")) {
     struct stat found = {};
-    if (stat(absl::StrCat("/proc/", name).c_str(), &found) != 0 || found.st_uid != getuid())
-      continue;
-    tasks += static_cast<int>(Number(Stat(std::atoi(name.c_str())), 20));
+    if (stat(absl::StrCat("/proc/", name).c_str(), &found) != 0) continue;
+    const pid_t pid = std::atoi(name.c_str());
+    const std::vector<std::string> fields = Stat(pid);
+    all[pid] = {static_cast<pid_t>(Number(fields, 4)),
+                found.st_uid == getuid() ? static_cast<int>(Number(fields, 20)) : 0};
+  }
+  int tasks = 0;
+  for (const auto& [pid, process] : all) {
+    pid_t ancestor = pid;
+    // Up to a root, to the first process (whose parent is 0), or to one that has just ended: who
+    // dies in this moment is a descendant of a root, or one of few.
+    for (auto at = all.find(pid); at != all.end() && !roots.contains(ancestor);
+         at = all.find(ancestor))
+      ancestor = at->second.parent;
+    if (ancestor == 0) tasks += process.tasks;
   }
   return tasks;
 }

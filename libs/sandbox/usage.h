@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <set>
 
 namespace hone::sandbox {
 
@@ -23,7 +24,8 @@ Usage UsageOfTree(pid_t pid);
 // 0 when it has ended.
 pid_t ParentOf(pid_t pid);
 
-// How many tasks (threads) this user has on this machine.
-int TasksOfThisUser();
+// How many tasks (threads) this user has on this machine, without those of the descendants of
+// `roots` and their own.
+int TasksOfThisUserBesides(const std::set<pid_t>& roots);
 
 }  // namespace hone::sandbox

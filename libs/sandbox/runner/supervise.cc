@@ -1,17 +1,13 @@
 #include "libs/sandbox/runner/supervise.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 
 #include "libs/sandbox/runner/system.h"
 #include "libs/sandbox/runner/wait.h"
@@ -19,20 +15,12 @@
 namespace hone::sandbox {
 namespace {
 
-constexpr int kMostProcesses = 4096;
+// Of kill: all that this process may signal, or the program's process group.
+pid_t descendants = -1;
 
-// What KillDescendants must know in a signal handler.
-bool reaches_only_own = false;
-
-struct Processes {
-  int count = 0;
-  pid_t pid[kMostProcesses];
-};
-Processes found, before;
-
-// Stops the processes that the file `path` (".../children") names, and adds them to `found`.
-void StopChildren(const char* path) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+// Kills what the program's group does not hold: without a filter it may leave the group.
+void KillChildren() {
+  const int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
   char text[4096];
   const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
   close(fd);
@@ -42,70 +30,21 @@ void StopChildren(const char* path) {
       pid = pid * 10 + (text[i] - '0');
       continue;
     }
-    if (pid > 1 && found.count < kMostProcesses) {
-      kill(pid, SIGSTOP);
-      found.pid[found.count++] = pid;
-    }
+    kill(pid, SIGKILL);
     pid = 0;
   }
 }
 
-// The same for all threads of `pid`.
-void StopChildrenOf(pid_t pid) {
-  char path[128];
-  std::snprintf(path, sizeof(path), "/proc/%d/task", pid);
-  const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
-  alignas(dirent64) char entries[4096];
-  ssize_t n = 0;
-  while ((n = syscall(SYS_getdents64, folder, entries, sizeof(entries))) > 0) {
-    for (ssize_t at = 0; at < n;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
-      at += entry->d_reclen;
-      if (entry->d_name[0] == '.') continue;
-      std::snprintf(path, sizeof(path), "/proc/%d/task/%.20s/children", pid, entry->d_name);
-      StopChildren(path);
-    }
-  }
-  close(folder);
-}
-
-// Stops the tree of descendants. What is stopped neither forks nor makes room for others to fork,
-// so that this gets ahead of a fork bomb, which killing one after another does not.
-void StopDescendants() {
-  for (int pass = 0; pass < 100; ++pass) {
-    before.count = found.count;
-    std::memcpy(before.pid, found.pid, sizeof(pid_t) * found.count);
-    found.count = 0;
-    StopChildren("/proc/thread-self/children");
-    for (int i = 0; i < found.count; ++i) StopChildrenOf(found.pid[i]);
-    // Whatever was born while the last pass looked is seen by this one.
-    if (found.count == before.count &&
-        std::memcmp(found.pid, before.pid, sizeof(pid_t) * found.count) == 0)
-      return;
-  }
-}
-
 // Kills all descendants and waits for them: being their subreaper, or the first of their namespace,
-// this process gets each of them as its own child once those between are dead. Makes system calls
-// only, so that a signal handler may call it.
+// this process gets each of them as its own child once those between are dead. No fork bomb gets
+// ahead: a signal to many processes reaches the child of a fork under way, too, which a signal to
+// one process after another does not. Makes system calls only, so that a signal handler may call
+// it.
 void KillDescendants() {
-  if (!reaches_only_own) StopDescendants();
-  while (true) {
-    if (reaches_only_own) {
-      kill(-1, SIGKILL);
-    } else {
-      for (int i = 0; i < found.count; ++i) kill(found.pid[i], SIGKILL);
-    }
-    // All that are dead, waiting for the first: new children of ours may have come.
-    if (waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
-    while (waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
-    if (!reaches_only_own) {
-      found.count = 0;
-      StopChildren("/proc/thread-self/children");
-    }
-  }
+  do {
+    kill(descendants, SIGKILL);
+    if (descendants != -1) KillChildren();
+  } while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR);
 }
 
 void OnTerminate(int) {
@@ -115,7 +54,6 @@ void OnTerminate(int) {
 }  // namespace
 
 void Supervise(bool first_of_namespace, bool own_user) {
-  reaches_only_own = first_of_namespace || own_user;
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
@@ -125,12 +63,19 @@ void Supervise(bool first_of_namespace, bool own_user) {
     signal(SIGTERM, OnTerminate);
   }
   const pid_t program = fork();
+  if (program < 0) _exit(125);
+  const bool reaches_only_own = first_of_namespace || own_user;
+  if (!reaches_only_own) {
+    // By both, since each needs it at once. The program's filter lets nobody leave the group.
+    const pid_t group = program == 0 ? getpid() : program;
+    setpgid(group, group);
+    descendants = -group;
+  }
   if (program == 0) {
     signal(SIGTERM, SIG_DFL);
     sigprocmask(SIG_SETMASK, &before, nullptr);
     return;
   }
-  if (program < 0) _exit(125);
   for (int fd = 0; fd < wire::kSlotFds; ++fd)
     if (fd != wire::kReportFd) close(fd);
   DieWithParent(first_of_namespace ? SIGKILL : SIGTERM);
