@@ -56,7 +56,7 @@ class Array {
     a.size_ = sizeof(T);
     a.data_.reset(static_cast<char*>(AllocateShared(x.size() * sizeof(T) + kGuard)), FreeShared);
     std::memset(a.data_.get(), 0xff, x.size() * sizeof(T) + kGuard);
-    std::memcpy(a.data_.get(), x.data(), x.size() * sizeof(T));
+    if (!x.empty()) std::memcpy(a.data_.get(), x.data(), x.size() * sizeof(T));
     return a;
   }
 

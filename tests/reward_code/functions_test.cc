@@ -207,13 +207,13 @@ TEST_CASE("Many callers at two slots do not wait for each other") {
   HONE_NEED("/usr/bin/python3");
   const CodeWorld world(2);
   const RewardFunction function = world.Function();
+  const v1::ScoreItem right = CheckItem(kPrompt, "f", kTest, "    return sorted(x)\n");
+  const v1::ScoreItem wrong = CheckItem(kPrompt, "f", kTest, "    return x\n");
   std::vector<std::thread> callers;
   std::atomic<int> correct = 0;
   for (int i = 0; i < 8; ++i)
-    callers.emplace_back([&, i] {
-      const std::string body = i % 2 == 0 ? "    return sorted(x)\n" : "    return x\n";
-      correct += function.Score(CheckItem(kPrompt, "f", kTest, body)).correct();
-    });
+    callers.emplace_back(
+        [&, i] { correct += function.Score(i % 2 == 0 ? right : wrong).correct(); });
   for (std::thread& t : callers) t.join();
   CHECK(correct == 4);
 }

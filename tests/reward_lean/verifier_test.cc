@@ -123,13 +123,15 @@ TEST_CASE("a proof that hangs delays nobody who has another process", "[reward_l
   options.proof_timeout = std::chrono::seconds(5);
   options.second_check = false;
   const auto verifier = MakeLocalVerifier(options);
-  std::thread hanging(
-      [&] { CHECK(Says(verifier->Verify(ProofOf("exact fault_hang"), In(30))) == "TIMEOUT 0"); });
+  const lean::Proof hangs = ProofOf("exact fault_hang");
+  std::string said;
+  std::thread hanging([&] { said = Says(verifier->Verify(hangs, In(30))); });
   const TimePoint start = SystemClock::Get().Now();
   for (int i = 0; i < 5; ++i)
     CHECK(Says(verifier->Verify(ProofOf("exact h.ne'"), In(30))) == "SCORED 1");
   CHECK(SystemClock::Get().Now() - start < std::chrono::seconds(5));
   hanging.join();
+  CHECK(said == "TIMEOUT 0");
 }
 
 TEST_CASE("a verifier comes out of a configuration", "[reward_lean]") {

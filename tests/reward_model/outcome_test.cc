@@ -151,14 +151,16 @@ TEST_CASE("all scorers of a process share a backend's limit", "[reward_model]") 
     return reply;
   });
   const Registry registry = RegistryWith(BackendAt(server, 2));
+  std::vector<absl::StatusOr<RewardFunction>> functions;
+  for (int i = 0; i < 10; ++i)
+    functions.push_back(
+        Function(R"([{"name": "reward_model", "options": {"backend": "m"}}])", registry));
+  const v1::ScoreItem item = Item("x");
   std::vector<std::thread> threads;
   std::atomic<int> scored{0};
-  for (int i = 0; i < 10; ++i)
-    threads.emplace_back([&] {
-      const auto function =
-          Function(R"([{"name": "reward_model", "options": {"backend": "m"}}])", registry);
-      scored += Says(function->Score(Item("x"), In(30)).parts(0)) == "SCORED 1";
-    });
+  for (const auto& function : functions)
+    threads.emplace_back(
+        [&] { scored += Says(function->Score(item, In(30)).parts(0)) == "SCORED 1"; });
   for (std::thread& t : threads) t.join();
   CHECK(scored == 10);
   CHECK(server.most_at_once() <= 2);
