@@ -20,10 +20,10 @@ absl::StatusOr<std::string> FindProgram(const std::string& service) {
   if (error) return absl::InternalError(absl::StrCat("/proc/self/exe: ", error.message()));
   const std::filesystem::path folder = self.parent_path();
   const std::string name = "hone-" + service;
-  for (const auto& path : {folder / name, folder.parent_path() / service / name})
+  // Beside this program, or in a bundle (deploy/bundle), where this process is the loader in lib/.
+  for (const auto& path : {folder / name, folder.parent_path() / "bin" / name})
     if (access(path.c_str(), X_OK) == 0) return path.string();
-  return absl::NotFoundError(absl::StrCat("the program ", name, " is neither in ", folder.string(),
-                                          " nor in ", (folder.parent_path() / service).string()));
+  return absl::NotFoundError(absl::StrCat("the program ", name, " is not in ", folder.string()));
 }
 
 }  // namespace
