@@ -122,8 +122,9 @@ TEST_CASE("JavaScript functions") {
       "const assert = require('node:assert');\nfunction test() {\n  let candidate = f;\n"
       "  assert.deepEqual(candidate([3,1,2]),[1,2,3]);\n  "
       "assert.deepEqual(candidate([]),[]);\n}\n\ntest();";
+  const CodeWorld world(4, GENERATE(sandbox::Level::kFiltered, sandbox::Level::kCgroups));
   const auto score = [&](const std::string& completion, const std::string& options = "{}") {
-    return World().Function(options).Score(MultiPlItem("js", prompt, tests, completion));
+    return world.Function(options).Score(MultiPlItem("js", prompt, tests, completion));
   };
   CHECK(Told(score("  return x.sort();\n}\n")) == "SCORED 1: 2 of 2 tests");
   CHECK(score(Fenced("js", "const f = (x) => [...x].sort();")).correct());

@@ -16,9 +16,10 @@ namespace hone::testing {
 
 class CodeWorld {
  public:
-  explicit CodeWorld(int slots = 4) {
+  explicit CodeWorld(int slots = 4, sandbox::Level maximum = sandbox::Level::kCgroups) {
     sandbox::Options options;
     options.minimum = sandbox::Level::kLimits;
+    options.maximum = maximum;
     options.slots = slots;
     options.readable = {CodeCacheFolder()};
     options.python_imports = CodePythonImports();

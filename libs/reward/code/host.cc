@@ -5,6 +5,10 @@
 
 namespace hone::code {
 
+std::vector<std::string> NodeCommand(const std::string& file) {
+  return {"/usr/bin/env", "OPENSSL_CONF=/dev/null", "/usr/bin/node", file};
+}
+
 absl::StatusOr<Host::Pair> Host::StartPair(const sandbox::Task& tester,
                                            const sandbox::Task& program, TimePoint deadline) {
   std::unique_lock<std::timed_mutex> lock(pairing_, std::defer_lock);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -16,6 +17,10 @@
 #include "libs/sandbox/sandbox.h"
 
 namespace hone::code {
+
+// The arguments that run a file of the work folder with node. It does without OpenSSL's
+// configuration, but ends where that is there and may not be read, as at the lowest level.
+std::vector<std::string> NodeCommand(const std::string& file);
 
 // Thread-safe.
 class Host {

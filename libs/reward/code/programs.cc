@@ -53,8 +53,9 @@ sandbox::Task ScriptTask(Language language, const std::string& source,
   }
   task.limits.processes = std::max(limits.processes, 64);
   const bool shell = language == Language::kShell;
-  task.argv = {shell ? "/bin/bash" : "/usr/bin/node", shell ? "main.sh" : "main.js"};
-  task.files = {{task.argv[1], source}};
+  const std::string file = shell ? "main.sh" : "main.js";
+  task.argv = shell ? std::vector<std::string>{"/bin/bash", file} : NodeCommand(file);
+  task.files = {{file, source}};
   return task;
 }
 

@@ -37,7 +37,7 @@ Side Python(std::string source, std::string load, const sandbox::Limits& limits)
 
 Side JavaScript(absl::string_view main, std::string load, const sandbox::Limits& limits) {
   Side side;
-  side.task.argv = {"/usr/bin/node", "main.js"};
+  side.task.argv = NodeCommand("main.js");
   side.task.files = {{"main.js", absl::StrCat(WireJavaScript(), "\n", main)}};
   side.task.limits = Threads(limits, 64);
   side.load = std::move(load);
