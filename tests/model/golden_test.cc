@@ -78,6 +78,7 @@ struct Result {
   std::vector<float> logprobs;
   std::vector<Experts> experts;  // of each sparse layer
   double logprob_error = 0;      // max
+  double mean_error = 0;         // of the logprobs
   double gradient_error = 0;     // relative L2 over all tensors
   double cosine = 0;
 };
@@ -142,8 +143,11 @@ Result Run(const std::string& name, DType dtype, int threads, DType stored) {
   result.logprobs = logp;
   for (const SavedBlock& block : saved.blocks)
     if (block.route.n > 0) result.experts.push_back(ExpertsOf(block.route));
-  for (size_t i = 0; i < logp.size(); ++i)
-    result.logprob_error = std::max(result.logprob_error, std::abs(logp[i] - rows.want[i]));
+  for (size_t i = 0; i < logp.size(); ++i) {
+    const double error = std::abs(logp[i] - rows.want[i]);
+    result.logprob_error = std::max(result.logprob_error, error);
+    result.mean_error += error / static_cast<double>(logp.size());
+  }
   double difference = 0, norm = 0, own = 0, dot = 0;
   for (const Parameter& p : model.layout().parameters()) {
     // An expert that no token chose has no gradient in the file: it must be zero.
@@ -199,7 +203,8 @@ std::vector<bool> Flipped(const Rows& rows, const Result& a, const Result& b) {
   return reached;
 }
 
-TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]") {
+TEST_CASE("bf16: logprobs within 5e-2, 1e-2 in the mean, and gradient cosine above 0.99",
+          "[model]") {
   if (!kernels::Cpu().has_bf16()) HONE_SKIP("no bf16 matrix unit");
   for (const std::string& name : Everything()) {
     INFO(name);
@@ -207,9 +212,10 @@ TEST_CASE("bf16: logprobs within 5e-2 and gradient cosine above 0.99", "[model]"
     CHECK(r.cosine >= 0.99);
     // Two are above: dsv2_group (5.5e-2), where scale 16 makes rounding the weights alone
     // cost 3.4e-2, and dsv3_sharded_bf16 (5.3e-2), where a token takes another expert. The next
-    // test looks closer.
+    // test looks closer; README.md says why better arithmetic would not change it.
     const bool wide = name == "dsv2_group" || name == "dsv3_sharded_bf16";
     CHECK(r.logprob_error <= (wide ? 6e-2 : 5e-2));
+    CHECK(r.mean_error <= (name == "dsv2_group" ? 1.2e-2 : 1e-2));
   }
 }
 
