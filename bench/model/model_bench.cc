@@ -1,9 +1,16 @@
-// model_bench [f32|bf16] [THREADS] [train|decode|merge|all] [cpu|cuda]: a DeepSeek-V3-shaped model of about 100 M
-// parameters with random weights.
-//   training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the
-//   same dtype decoding: tokens per second of 64 sequences, over the lower of two bounds: every
-//   weight read once per step from memory, and the model's FLOPs at that peak
-//   merge: seconds to merge adapters of rank 16 of all linear modules, once per weights push
+// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|all] [cpu|cuda]: a
+// DeepSeek-V3-shaped model of about 100 M parameters with random weights.
+//
+// training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the same
+// dtype
+//
+// checkpointing: seconds and activations of one forward and backward pass of 4096 tokens, for each
+// policy of activation checkpointing in turn
+//
+// decoding: tokens per second of 64 sequences, over the lower of two bounds: every weight read once
+// per step from memory, and the model's FLOPs at that peak
+//
+// merge: seconds to merge adapters of rank 16 of all linear modules, once per weights push
 
 #include <chrono>
 #include <cstdio>
@@ -96,6 +103,52 @@ void Train(Trainer& trainer, const ModelConfig& config, double peak) {
               best * flops / 1e9, 100 * best * flops / peak);
 }
 
+void Checkpointing(const Transformer& model, const Weights& weights, const Device& on) {
+  constexpr int32_t kSequences = 8, kLength = 512, kTokens = kSequences * kLength;
+  RandomStream random(uint64_t{3});
+  Batch batch;
+  batch.ids = Tokens(random, kTokens);
+  batch.q_start = batch.kv_start = batch.cluster_start = {0};
+  for (int32_t t = 0; t < kTokens; ++t) {
+    batch.positions.push_back(t % kLength);
+    batch.kv_rows.push_back(t);
+  }
+  for (int32_t s = 1; s <= kSequences; ++s) {
+    batch.q_start.push_back(s * kLength);
+    batch.kv_start.push_back(s * kLength);
+    batch.cluster_start.push_back(s);
+  }
+  ParameterArena gradients(model.layout().size(), DType::kF32, on.table());
+  struct Policy {
+    const char* name;
+    ActivationCheckpointing checkpointing;
+    double seconds = 1e9;
+    int64_t bytes = 0;
+  };
+  Policy policies[] = {{"none", ActivationCheckpointing::kNone},
+                       {"feed_forward", ActivationCheckpointing::kFeedForward},
+                       {"layer", ActivationCheckpointing::kLayer}};
+  for (int round = 0; round < 4; ++round)
+    for (Policy& p : policies) {
+      Arena arena(on.table());
+      double start = 0;
+      for (int i = 0; i < 2; ++i) {  // the first finds the arena's memory
+        arena.Reset();
+        start = Now();
+        SavedForward saved{.checkpointing = p.checkpointing};
+        const Matrix hidden = model.Forward(on, arena, weights, batch, saved);
+        model.Backward(on, arena, weights, batch, saved, hidden, 0, gradients);
+        on.Synchronize();
+      }
+      p.seconds = std::min(p.seconds, Now() - start);
+      p.bytes = arena.peak();
+    }
+  for (const Policy& p : policies)
+    std::printf("activation checkpointing %s: %.2f s (%.2f times none), activations %.0f MB\n",
+                p.name, p.seconds, p.seconds / policies[0].seconds,
+                static_cast<double>(p.bytes) / 1e6);
+}
+
 void Decode(const Transformer& model, const Weights& weights, DType dtype, int threads, double peak,
             double bandwidth) {
   RandomStream random(uint64_t{2});
@@ -161,10 +214,11 @@ int Main(DType dtype, int threads, const char* part, DeviceKind kind) {
               (*table)->name, dtype == DType::kF32 ? "f32" : "bf16", threads,
               static_cast<double>(model.layout().size()) / 1e6, peak / 1e9, bandwidth / 1e9);
 
-  const auto asked = [&](const char* name) { 
+  const auto asked = [&](const char* name) {
     return std::strcmp(part, "all") == 0 || std::strcmp(part, name) == 0;
   };
   if (asked("train")) Train(trainer, config, peak);
+  if (asked("checkpointing")) Checkpointing(model, trainer.weights(), on);
   if (asked("decode")) Decode(model, trainer.weights(), dtype, threads, peak, bandwidth);
   if (asked("merge")) Merge(config, trainer.weights(), on);
   return 0;
@@ -177,6 +231,7 @@ int main(int argc, char** argv) {
   const bool f32 = argc > 1 && std::strcmp(argv[1], "f32") == 0;
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
   const bool cuda = argc > 4 && std::strcmp(argv[4], "cuda") == 0;
-  return hone::Main(f32 ? hone::DType::kF32 : hone::DType::kBF16, threads, argc > 3 ? argv[3] : "all",
+  return hone::Main(f32 ? hone::DType::kF32 : hone::DType::kBF16, threads,
+                    argc > 3 ? argv[3] : "all",
                     cuda ? hone::DeviceKind::kCuda : hone::DeviceKind::kCpu);
 }

@@ -93,6 +93,8 @@ void ApplyDefaults(v1::RunSpec& spec) {
     spec.mutable_model()->set_precision(v1::PRECISION_F32);
   if (spec.model().device() == v1::DEVICE_UNSPECIFIED)
     spec.mutable_model()->set_device(v1::DEVICE_AUTO);
+  if (spec.model().activation_checkpointing() == v1::ACTIVATION_CHECKPOINTING_UNSPECIFIED)
+    spec.mutable_model()->set_activation_checkpointing(v1::ACTIVATION_CHECKPOINTING_NONE);
   for (v1::StageSpec& stage : *spec.mutable_stages()) {
     if (stage.has_sft()) Fill(*stage.mutable_sft());
     if (stage.has_pretrain()) Fill(*stage.mutable_pretrain());

@@ -84,15 +84,16 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
   s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context,
                                                 s.folder.lora, *s.folder.table);
-  s.trainer =
-      std::make_unique<Trainer>(*s.transformer, Trainer::Options{.threads = options_.threads,
-                                                                 .dtype = s.folder.dtype,
-                                                                 .vocab = s.folder.vocab});
+  s.trainer = std::make_unique<Trainer>(*s.transformer,
+                                        Trainer::Options{.threads = options_.threads,
+                                                         .dtype = s.folder.dtype,
+                                                         .vocab = s.folder.vocab,
+                                                         .checkpointing = CheckpointingOf(model)});
   if (acquired.checkpoint_step() >= 0) {
-    HONE_ASSIGN_OR_RETURN(s.position,
-                          
-                          LoadCheckpoint(acquired.checkpoint_path(), model, s.folder,
-                                         *s.transformer, *s.trainer));
+    HONE_ASSIGN_OR_RETURN(
+        s.position,
+
+        LoadCheckpoint(acquired.checkpoint_path(), model, s.folder, *s.transformer, *s.trainer));
     if (s.position.step != acquired.checkpoint_step())
       return absl::DataLossError(absl::StrCat(acquired.checkpoint_path(), " is of step ",
                                               s.position.step, ", expected ",
@@ -225,9 +226,8 @@ void LearnerLoop::Publish(Session& s) {
   // Replayed versions are not served again: workers may have gone on with the later ones.
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
-  sink_.Publish(
-      Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights(),
-                     s.base_digest));
+  sink_.Publish(Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(),
+                               s.trainer->weights(), s.base_digest));
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }

@@ -32,6 +32,17 @@ absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec) {
   return lora;
 }
 
+ActivationCheckpointing CheckpointingOf(const v1::ModelSpec& spec) {
+  switch (spec.activation_checkpointing()) {
+    case v1::ACTIVATION_CHECKPOINTING_FEED_FORWARD:
+      return ActivationCheckpointing::kFeedForward;
+    case v1::ACTIVATION_CHECKPOINTING_LAYER:
+      return ActivationCheckpointing::kLayer;
+    default:
+      return ActivationCheckpointing::kNone;
+  }
+}
+
 std::string TokenizerPath(const std::string& folder) {
   std::error_code error;
   for (const char* name : {"/tokenizer.json", "/tiktoken.model"})

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/chat/chat_format.h"
+#include "libs/model/activation_checkpointing.h"
 #include "libs/model/parameters.h"
 #include "libs/tensor/device.h"
 #include "libs/tokenizer/tokenizer.h"
@@ -24,7 +25,7 @@ struct ModelFolder {
       0;  // ids that can be sampled: those of the tokenizer that the embedding has rows for
   DType dtype = DType::kF32;
   const kernels::Table* table = nullptr;  // the backend that computes; never null when opened
-  LoraConfig lora;  // of the run, or of the adapter that it starts from
+  LoraConfig lora;                        // of the run, or of the adapter that it starts from
 };
 
 // tokenizer.json or tiktoken.model in a model's folder; "" when it has neither.
@@ -35,6 +36,8 @@ absl::StatusOr<const kernels::Table*> TableFor(v1::Device device);
 
 // The adapters that a run asks for, or that those it starts from have. Errors of ReadAdapterConfig.
 absl::StatusOr<LoraConfig> LoraOf(const v1::LoraSpec& spec);
+
+ActivationCheckpointing CheckpointingOf(const v1::ModelSpec& spec);
 
 // INVALID_ARGUMENT or NOT_FOUND with the path; FAILED_PRECONDITION: see TableFor, or precision bf16
 // without a matrix unit for it.

@@ -22,7 +22,8 @@ void Transformer::FeedForward(const Pass& pass, int64_t layer, SavedBlock& s, co
     ops::Linear(pass.on, s.ffn_in, pass.Weight(w.gate_up), s.gate_up, {},
                 pass.Bias(w.gate_up_bias));
     ops::Swiglu(pass.on, s.gate_up, s.activated);
-    ops::Linear(pass.on, s.activated, pass.Weight(w.down), out, residual, pass.Bias(w.down_bias));
+    if (!out.empty())
+      ops::Linear(pass.on, s.activated, pass.Weight(w.down), out, residual, pass.Bias(w.down_bias));
     residual = out;
   }
   if (w.router.offset < 0) return;
@@ -43,6 +44,7 @@ void Transformer::FeedForward(const Pass& pass, int64_t layer, SavedBlock& s, co
   ops::Swiglu(pass.on, s.routed_gate_up, s.routed_activated);
   ops::ExpertLinear(pass.on, s.routed_activated, pass.Weight(w.expert_down), s.permute.offsets,
                     moe.experts, s.routed_out);
+  if (out.empty()) return;
   pass.on.Run(pass.on.table().combine, kernels::CombineArgs{.y = s.routed_out.data,
                                                             .row_of = s.permute.row_of,
                                                             .weights = s.route.weights,

@@ -10,8 +10,9 @@ namespace {
 
 // Bytes per token of the arrays of one block's pass.
 struct Block {
-  double forward = 0;     // attention and feed-forward
-  double statistics = 0;  // what only training keeps
+  double attention = 0;  // forward, with the stream behind it
+  double feed_forward = 0;
+  double statistics = 0;  // what only training keeps, attention's for the most part
   double backward = 0;    // freed at the block's end
 };
 
@@ -32,36 +33,36 @@ Block BlockOf(const ModelConfig& c, bool sparse, DType dtype) {
     const double q_full = heads * static_cast<double>(c.nope_dim + c.rope_dim);
     const auto rank = static_cast<double>(c.q_lora_rank);
     projected = (rank > 0 ? rank : q_full) + kv;
-    r.forward += b * (query + kv + output_in);
+    r.attention += b * (query + kv + output_in);
     r.statistics += f32;
     r.backward += b * attended;
     if (rank > 0) {
-      r.forward += b * (rank + q_full);
+      r.attention += b * (rank + q_full);
       r.statistics += f32;
       r.backward += b * (rank + q_full);
     }
   } else {
     projected = query + kv;
     if (c.qk_norm) {
-      r.forward += b * (query + kv);
+      r.attention += b * (query + kv);
       r.statistics += f32 * static_cast<double>(c.heads + c.kv_heads);
     }
   }
-  r.forward += b * (d + projected + attended + d);  // the last: the stream after attention
+  r.attention += b * (d + projected + attended + d);  // the last: the stream after attention
   r.statistics += f32 * (1 + heads);
   r.backward += b * (output_in + query + projected + d) + f32 * kv + (bf16 ? b * kv : 0);
   // Feed-forward.
-  r.forward += b * d;
+  r.feed_forward += b * d;
   r.statistics += f32;
   r.backward += b * d;
   const auto dense = static_cast<double>(sparse ? c.moe.shared_width : c.dense_width);
-  r.forward += b * 3 * dense;
+  r.feed_forward += b * 3 * dense;
   r.backward += b * 3 * dense;
   if (!sparse) return r;
   const auto k = static_cast<double>(c.moe.experts_per_token);
   const auto experts = static_cast<double>(c.moe.experts);
   const double routed = k * (2 * d + 3 * static_cast<double>(c.moe.width));
-  r.forward += b * routed + f32 * (2 * experts + 4 * k);
+  r.feed_forward += b * routed + f32 * (2 * experts + 4 * k);
   r.backward += b * routed + f32 * (experts + k) + (bf16 ? b * experts : 0);
   return r;
 }
@@ -80,9 +81,9 @@ double WeightBytes(const ModelConfig& c, DType dtype) {
 
 // What adapters add, in bytes.
 struct Adapters {
-  double trained = 0;       // A and B, f32
-  double merged = 0;        // copies of the tensors that have one
-  double layer = 0;         // gradients of one layer's copies, f32
+  double trained = 0;  // A and B, f32
+  double merged = 0;   // copies of the tensors that have one
+  double layer = 0;    // gradients of one layer's copies, f32
 };
 
 Adapters AdaptersOf(const ModelConfig& c, const MemoryUse& use) {
@@ -102,13 +103,17 @@ double CacheBytesPerToken(const ModelConfig& c, DType dtype) {
   return Bytes(static_cast<double>(c.layers * c.kv_width()), dtype);
 }
 
-double ActivationBytesPerToken(const ModelConfig& c, DType dtype) {
+double ActivationBytesPerToken(const ModelConfig& c, DType dtype,
+                               ActivationCheckpointing checkpointing) {
   const auto d = static_cast<double>(c.hidden);
   double kept = 0, backward = 0;
   for (const bool sparse : c.sparse) {
     const Block block = BlockOf(c, sparse, dtype);
-    kept += block.forward + block.statistics + Bytes(d, dtype);  // and the stream behind it
-    backward = std::max(backward, block.backward);
+    double forward = block.attention + block.feed_forward + block.statistics, again = 0;
+    if (checkpointing == ActivationCheckpointing::kFeedForward) again = block.feed_forward;
+    if (checkpointing == ActivationCheckpointing::kLayer) again = forward;
+    kept += forward - again + Bytes(d, dtype);  // and the stream behind it
+    backward = std::max(backward, again + block.backward);
   }
   // The embedding, the final norm, and the gradient that the head hands back.
   return kept + backward + Bytes(2 * d, dtype) + 4 + 4 * d +
@@ -123,7 +128,10 @@ RolloutMemory MemoryOfRollout(const ModelConfig& c, const MemoryUse& use) {
       use.lora.rank > 0 ? adapters.trained + adapters.merged : WeightBytes(c, use.dtype);
   m.cache = CacheBytesPerToken(c, use.dtype) * static_cast<double>(use.cache_tokens);
   double block = 0;
-  for (const bool sparse : c.sparse) block = std::max(block, BlockOf(c, sparse, use.dtype).forward);
+  for (const bool sparse : c.sparse) {
+    const Block b = BlockOf(c, sparse, use.dtype);
+    block = std::max(block, b.attention + b.feed_forward);
+  }
   const auto d = static_cast<double>(c.hidden);
   m.activations = (block + Bytes(2 * d, use.dtype)) * static_cast<double>(use.batch_tokens);
   m.activations += (Bytes(d, use.dtype) + 4 * static_cast<double>(c.vocab)) *
@@ -147,8 +155,8 @@ TrainingMemory MemoryOfTraining(const ModelConfig& c, const MemoryUse& use) {
     m.masters = use.dtype == DType::kF32 ? 0 : 4 * c.ParameterCount();
     m.reference = use.reference ? m.weights : 0;
   }
-  m.activations =
-      ActivationBytesPerToken(c, use.dtype) * static_cast<double>(use.micro_batch_tokens);
+  m.activations = ActivationBytesPerToken(c, use.dtype, use.checkpointing) *
+                  static_cast<double>(use.micro_batch_tokens);
   const auto scored = static_cast<double>(use.scored_tokens);
   m.activations += scored * (Bytes(2.0 * static_cast<double>(c.hidden), use.dtype) + 5 * 4);
   const auto vocab = static_cast<double>(c.vocab);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "libs/model/activation_checkpointing.h"
 #include "libs/model/config.h"
 #include "libs/model/parameters.h"
 #include "libs/tensor/matrix.h"
@@ -17,8 +18,9 @@ struct MemoryUse {
   int64_t batch_tokens = 2048;        // of one forward pass
   int64_t sequences = 1024;           // sampled in one forward pass
   // Training
-  int64_t micro_batch_tokens = 4096;              // packed tokens of one forward and backward pass
-  int64_t scored_tokens = 4096;                   // those of them that are predicted
+  int64_t micro_batch_tokens = 4096;  // packed tokens of one forward and backward pass
+  int64_t scored_tokens = 4096;       // those of them that are predicted
+  ActivationCheckpointing checkpointing = ActivationCheckpointing::kNone;
   bool reference = false;                         // a second copy of the weights for the KL term
   LoraConfig lora;                                // rank 0: the model itself is trained
   int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
@@ -26,7 +28,7 @@ struct MemoryUse {
 
 // Bytes of one rollout worker.
 struct RolloutMemory {
-  double weights = 0;  // with merged copies of what has an adapter
+  double weights = 0;           // with merged copies of what has an adapter
   double incoming_weights = 0;  // the next version while it arrives
   double cache = 0;
   double activations = 0;  // of one forward pass, logits included
@@ -53,6 +55,7 @@ TrainingMemory MemoryOfTraining(const ModelConfig& config, const MemoryUse& use)
 // Bytes of the key/value cache per token of a sequence, all layers.
 double CacheBytesPerToken(const ModelConfig& config, DType dtype);
 // Bytes of activations per token of a micro-batch: a constant part beside it is left out.
-double ActivationBytesPerToken(const ModelConfig& config, DType dtype);
+double ActivationBytesPerToken(const ModelConfig& config, DType dtype,
+                               ActivationCheckpointing checkpointing = {});
 
 }  // namespace hone

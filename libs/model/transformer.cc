@@ -68,10 +68,20 @@ Matrix Transformer::Forward(const Device& on, Arena& arena, const Weights& weigh
   for (int64_t l = 0; l < config_.layers; ++l) {
     SavedBlock& s = saved.blocks[static_cast<size_t>(l)];
     s.x = x;
-    s.middle = pass.New(config_.hidden);
-    Attention(pass, l, s, x, s.middle);
     x = pass.New(config_.hidden);
+    const Arena::Mark layer = arena.mark();
+    s.middle = pass.New(config_.hidden);
+    Attention(pass, l, s, s.x, s.middle);
+    const SavedBlock attention = s;
+    const Arena::Mark feed_forward = arena.mark();
     FeedForward(pass, l, s, s.middle, x);
+    if (saved.checkpointing == ActivationCheckpointing::kFeedForward) {
+      s = attention;
+      arena.Release(feed_forward);
+    } else if (saved.checkpointing == ActivationCheckpointing::kLayer) {
+      s = {.x = s.x};
+      arena.Release(layer);
+    }
   }
   saved.x = x;
   saved.final_rstd = pass.NewRstd();
@@ -91,12 +101,25 @@ void Transformer::Backward(const Device& on, Arena& arena, const Weights& weight
             .arrays = saved.arrays,
             .gradients = &gradients,
             .balance_alpha = balance_alpha};
+  const Pass again{.on = on,
+                   .arena = arena,
+                   .weights = weights,
+                   .batch = batch,
+                   .arrays = saved.arrays,
+                   .keep = true,
+                   .offsets = saved.offsets};
   const Matrix& dx = dhidden;  // the gradient of the residual stream, updated in place
   ops::RmsNormBackward(on, saved.x, pass.Weight(layout_.final_norm()), saved.final_rstd, dhidden,
                        dx, pass.Gradient(layout_.final_norm()));
   for (int64_t l = config_.layers - 1; l >= 0; --l) {
-    const SavedBlock& s = saved.blocks[static_cast<size_t>(l)];
+    SavedBlock s = saved.blocks[static_cast<size_t>(l)];
     const Arena::Mark mark = arena.mark();
+    if (saved.checkpointing == ActivationCheckpointing::kLayer) {
+      s.middle = again.New(config_.hidden);
+      Attention(again, l, s, s.x, s.middle);
+    }
+    if (saved.checkpointing != ActivationCheckpointing::kNone)
+      FeedForward(again, l, s, s.middle, {});
     const ParameterLayout::Layer& layer = layout_.layers()[static_cast<size_t>(l)];
     if (layer.merged_size > 0) {
       pass.dmerged = arena.NewArray<float>(layer.merged_size);

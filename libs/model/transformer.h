@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "libs/model/activation_checkpointing.h"
 #include "libs/model/batch.h"
 #include "libs/model/config.h"
 #include "libs/model/kv_cache.h"
@@ -13,7 +14,8 @@
 
 namespace hone {
 
-// What a block's forward pass keeps for its backward pass. All in the micro-batch's arena.
+// What a block's forward pass keeps for its backward pass. All in the micro-batch's arena. What
+// activation checkpointing forgets is empty in between.
 struct SavedBlock {
   Matrix x;  // [N, D] residual stream at the block's start
   float* attention_rstd = nullptr;
@@ -41,10 +43,11 @@ struct SavedBlock {
 };
 
 struct SavedForward {
+  ActivationCheckpointing checkpointing = ActivationCheckpointing::kNone;
   Batch::OnDevice arrays;
   std::vector<SavedBlock> blocks;
   int32_t* offsets = nullptr;  // [layers, E + 1] first routed row of each expert; dense layers: 0
-  Matrix x;  // [N, D] residual stream after the last block
+  Matrix x;                    // [N, D] residual stream after the last block
   float* final_rstd = nullptr;
 };
 
@@ -72,7 +75,7 @@ class Transformer {
   // inference allocates is released.
   Matrix Infer(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                KvCache& cache) const;
-  // The same values, keeping what Backward needs.
+  // The same values, keeping what Backward needs, as far as `saved.checkpointing` says.
   Matrix Forward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                  SavedForward& saved) const;
   // Adds the gradients of layout().trained() to `gradients` (f32), given dhidden [N, D], which is
@@ -91,6 +94,7 @@ class Transformer {
                  const Matrix& out) const;
   void ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) const;
   void ProjectGqa(const Pass& pass, int64_t layer, SavedBlock& s) const;
+  // An empty `out` is not wanted: only what backward needs is computed.
   void FeedForward(const Pass& pass, int64_t layer, SavedBlock& s, const Matrix& x,
                    const Matrix& out) const;
   void Route(const Pass& pass, int64_t layer, SavedBlock& s) const;

@@ -82,7 +82,7 @@ Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch&
 void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
                               const Loss& loss) {
   arena_.Reset();
-  SavedForward saved;
+  SavedForward saved{.checkpointing = options_.checkpointing};
   const Scored s = ForwardScored(weights_, m, saved);
   const std::vector<float> zeros(m.targets.size(), 0);
   ForLoss rows{zeros, zeros, zeros, zeros};
@@ -118,8 +118,8 @@ void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertL
                         gradients_);
 }
 
-StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
-                       const ExpertLoad& load) {
+StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe,
+                          double learning_rate, const ExpertLoad& load) {
   StepValues metrics;
   arena_.Reset();
   const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
@@ -140,7 +140,7 @@ std::vector<std::vector<float>> Trainer::Logprobs(const Weights& weights,
   std::vector<std::vector<float>> out(sequences.size());
   for (const MicroBatch& m : Pack(sequences, max_tokens)) {
     arena_.Reset();
-    SavedForward saved;
+    SavedForward saved{.checkpointing = ActivationCheckpointing::kLayer};  // nothing comes back
     const Scored s = ForwardScored(weights, m, saved);
     ops::HeadLogprob(device_, arena_, s.head(),
                      weights.parameters.View(transformer_.layout().head()), vocab_,
@@ -157,8 +157,8 @@ std::vector<std::vector<float>> Trainer::Logprobs(const Weights& weights,
 }
 
 absl::StatusOr<StepValues> Trainer::SftStep(const v1::SftStage& spec,
-                                         std::span<const Demonstration> demonstrations,
-                                         int64_t step) {
+                                            std::span<const Demonstration> demonstrations,
+                                            int64_t step) {
   std::vector<TrainSequence> sequences;
   int64_t response_tokens = 0;
   for (size_t i = 0; i < demonstrations.size(); ++i) {

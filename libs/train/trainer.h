@@ -44,6 +44,7 @@ class Trainer {
     DType dtype = DType::kF32;
     int64_t vocab = 0;  // ids from here on have no probability; 0: the model's vocabulary
     int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
+    ActivationCheckpointing checkpointing = ActivationCheckpointing::kNone;
   };
 
   // Computes on the transformer's backend. `transformer` must outlive this. Weights start as zeros:
@@ -66,14 +67,14 @@ class Trainer {
   // Mean negative log-likelihood of the response tokens. `step` counts from 0 in the stage.
   // INVALID_ARGUMENT: a demonstration that is empty or longer than the context.
   absl::StatusOr<StepValues> SftStep(const v1::SftStage& spec,
-                                  std::span<const Demonstration> demonstrations, int64_t step);
+                                     std::span<const Demonstration> demonstrations, int64_t step);
 
   // One rollout batch: advantages, minibatches, updates. `step` counts from 0 in the stage,
   // `version` is that of the present weights, `seed` the run's. Metric names are listed in
   // README.md. INVALID_ARGUMENT: a group whose logprobs do not match its tokens, or ids outside the
   // vocabulary.
   absl::StatusOr<StepValues> GrpoStep(const v1::GrpoStage& spec, std::span<const v1::Group> groups,
-                                   int64_t step, int64_t version, uint64_t seed);
+                                      int64_t step, int64_t version, uint64_t seed);
 
   // Natural logs of the probabilities of every completion token under `weights`.
   std::vector<std::vector<float>> Logprobs(const Weights& weights,
@@ -100,7 +101,7 @@ class Trainer {
                        const Loss& loss);
   // Clipping, the update, the routing biases.
   StepValues Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
-                const ExpertLoad& load);
+                   const ExpertLoad& load);
   int64_t HeadRows() const;
   // The reference becomes the present weights.
   void RefreshReference();

@@ -25,6 +25,7 @@ MemoryUse UseOf(const v1::RunSpec& spec, const ModelConfig& model) {
   if (spec.model().has_lora())
     if (const absl::StatusOr<LoraConfig> lora = LoraOf(spec.model().lora()); lora.ok())
       use.lora = *lora;
+  use.checkpointing = CheckpointingOf(spec.model());
   use.micro_batch_tokens = 0;
   for (const v1::StageSpec& stage : spec.stages()) {
     const int64_t tokens = stage.has_grpo()       ? stage.grpo().max_micro_batch_tokens()
@@ -99,7 +100,8 @@ v1::ModelMemory MemoryOf(const ModelConfig& config, const MemoryUse& use) {
   v1::ModelMemory memory;
   memory.set_precision(use.dtype == DType::kBF16 ? "bf16" : "f32");
   memory.set_cache_bytes_per_token(Whole(CacheBytesPerToken(config, use.dtype)));
-  memory.set_activation_bytes_per_token(Whole(ActivationBytesPerToken(config, use.dtype)));
+  memory.set_activation_bytes_per_token(
+      Whole(ActivationBytesPerToken(config, use.dtype, use.checkpointing)));
   const RolloutMemory r = MemoryOfRollout(config, use);
   v1::RolloutMemory& rollout = *memory.mutable_rollout();
   rollout.set_weights(Whole(r.weights));

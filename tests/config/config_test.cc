@@ -75,7 +75,8 @@ TEST_CASE("an unknown key names its place, a suggestion and the known keys", "[c
   CHECK(ErrorOf("name: x\nmodel:\n  path: p\n  presision: bf16\n") ==
         "run.yaml:4:3: model: unknown key \"presision\"; did you mean \"precision\"? (expected one "
         "of path, "
-        "random_init, precision, max_context, tokenizer, lora, chat, device)");
+        "random_init, precision, max_context, tokenizer, lora, chat, device, "
+        "activation_checkpointing)");
   CHECK(ErrorOf("zzzzzzzz: 1") ==
         "run.yaml:1:1: unknown key \"zzzzzzzz\" (expected one of name, seed, model, stages, "
         "reward, evaluations, "
@@ -108,7 +109,7 @@ TEST_CASE("wrong types and ranges are told with what was expected", "[config]") 
   CHECK(ErrorOf("model: gpt") ==
         "run.yaml:1:8: model: \"gpt\" (expected a map with the keys path, random_init, precision, "
         "max_context, "
-        "tokenizer, lora, chat, device)");
+        "tokenizer, lora, chat, device, activation_checkpointing)");
   CHECK(ErrorOf("stages: {name: a}") == "run.yaml:1:9: stages: a map (expected a list)");
   CHECK(ErrorOf("name: [a]") ==
         "run.yaml:1:7: name: a list (expected text; \"\" for an empty one)");

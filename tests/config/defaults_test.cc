@@ -24,6 +24,7 @@ TEST_CASE("defaults are those that the proto documents", "[config]") {
   ApplyDefaults(spec);
   CHECK(spec.model().precision() == v1::PRECISION_F32);
   CHECK(spec.model().device() == v1::DEVICE_AUTO);
+  CHECK(spec.model().activation_checkpointing() == v1::ACTIVATION_CHECKPOINTING_NONE);
   CHECK(spec.checkpoint().keep() == 3);
   CHECK(spec.reward().scorers(0).weight() == 1);
   CHECK(spec.evaluations(0).sampling().temperature() == 1);

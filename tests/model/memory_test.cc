@@ -43,7 +43,38 @@ TEST_CASE("the counted parameters are those of the layout", "[model]") {
   CHECK(std::abs(v3.ParameterCount(true) / 37.5e9 - 1) < 0.01);
 }
 
-TEST_CASE("predicted activations are what a training pass takes", "[model]") {
+// One training pass of random weights and gradients of the output.
+struct TrainingPass {
+  int64_t bytes = 0;  // of activations
+  std::vector<float> gradients;
+  std::vector<int32_t> offsets;  // rows of the experts
+};
+TrainingPass Train(const Transformer& model, DType dtype, int32_t tokens,
+                   ActivationCheckpointing checkpointing) {
+  const ModelConfig& config = model.config();
+  const Device on(kernels::Cpu(), 1);
+  Weights weights(model.layout(), dtype);
+  InitializeWeights(model.layout(), 7, weights);
+  ParameterArena gradients(model.layout().size(), DType::kF32);
+  const Batch batch = OneSequence(tokens);
+  Arena arena;
+  SavedForward saved{.checkpointing = checkpointing};
+  const Matrix hidden = model.Forward(on, arena, weights, batch, saved);
+  Matrix dhidden = arena.NewMatrix(tokens, config.hidden, DType::kF32);
+  if (dtype == DType::kBF16) dhidden = arena.NewMatrix(tokens, config.hidden, dtype);
+  std::memcpy(dhidden.data, hidden.data,
+              static_cast<size_t>(tokens * config.hidden * BytesOf(dtype)));
+  model.Backward(on, arena, weights, batch, saved, dhidden, 0.1, gradients);
+  TrainingPass pass{.bytes = arena.peak()};
+  const auto* g = static_cast<const float*>(gradients.data());
+  pass.gradients.assign(g, g + gradients.size());
+  if (saved.offsets != nullptr)
+    pass.offsets.assign(saved.offsets, saved.offsets + config.layers * (config.moe.experts + 1));
+  return pass;
+}
+
+TEST_CASE("predicted activations are what a training pass takes; forgetting them changes no bit",
+          "[model]") {
   constexpr int32_t kTokens = 250;
   for (const char* name : kGoldens) {
     for (const DType dtype : {DType::kF32, DType::kBF16}) {
@@ -51,19 +82,22 @@ TEST_CASE("predicted activations are what a training pass takes", "[model]") {
       INFO(name);
       const ModelConfig config = *LoadModelConfig(GoldenPath(name));
       const Transformer model(config);
-      const Weights weights(model.layout(), dtype);
-      ParameterArena gradients(model.layout().size(), DType::kF32);
-      const Device on(kernels::Cpu(), 1);
-      const Batch batch = OneSequence(kTokens);
-      Arena arena;
-      SavedForward saved;
-      model.Forward(on, arena, weights, batch, saved);
-      Matrix dhidden = arena.NewMatrix(kTokens, config.hidden, DType::kF32);
-      if (dtype == DType::kBF16) dhidden = arena.NewMatrix(kTokens, config.hidden, dtype);
-      std::memset(dhidden.data, 0, static_cast<size_t>(kTokens * config.hidden * BytesOf(dtype)));
-      model.Backward(on, arena, weights, batch, saved, dhidden, 0, gradients);
-      const double predicted = ActivationBytesPerToken(config, dtype) * kTokens;
-      CHECK(static_cast<double>(arena.peak()) / predicted == Approx(1).epsilon(0.02));
+      TrainingPass whole;
+      for (const auto checkpointing :
+           {ActivationCheckpointing::kNone, ActivationCheckpointing::kFeedForward,
+            ActivationCheckpointing::kLayer}) {
+        INFO(static_cast<int>(checkpointing));
+        const TrainingPass pass = Train(model, dtype, kTokens, checkpointing);
+        const double predicted = ActivationBytesPerToken(config, dtype, checkpointing) * kTokens;
+        CHECK(static_cast<double>(pass.bytes) / predicted == Approx(1).epsilon(0.02));
+        if (checkpointing == ActivationCheckpointing::kNone) {
+          whole = pass;
+          continue;
+        }
+        CHECK(pass.bytes < whole.bytes);
+        CHECK(pass.gradients == whole.gradients);
+        CHECK(pass.offsets == whole.offsets);
+      }
     }
   }
 }

@@ -34,6 +34,7 @@ struct Flags {
   MemoryUse use = DefaultMemoryUse();
   double max_shard_gb = 5;
   ModelCheckOptions check;
+  std::string checkpointing = "none";
   v1::Device device = v1::DEVICE_AUTO;
   bool no_generation = false;
 };
@@ -98,6 +99,9 @@ absl::StatusOr<v1::ModelInfo> InfoOf(const Flags& flags) {
   info.set_max_positions(config.max_positions);
   MemoryUse use = flags.use;
   use.dtype = DTypeOf(flags.precision);
+  if (flags.checkpointing == "feed_forward")
+    use.checkpointing = ActivationCheckpointing::kFeedForward;
+  if (flags.checkpointing == "layer") use.checkpointing = ActivationCheckpointing::kLayer;
   use.scored_tokens = use.micro_batch_tokens;
   *info.mutable_memory() = MemoryOf(config, use);
   if (const std::string tokenizer = TokenizerPath(folder); !tokenizer.empty()) {
@@ -230,6 +234,11 @@ void AddModelCommands(CLI::App& app, Context& context) {
     command
         ->add_option("--micro-batch-tokens", flags->use.micro_batch_tokens, "of one training pass")
         ->check(tokens)
+        ->capture_default_str();
+    command
+        ->add_option("--activation-checkpointing", flags->checkpointing,
+                     "what training computes twice to take less memory")
+        ->check(CLI::IsMember({"none", "feed_forward", "layer"}))
         ->capture_default_str();
     command->add_flag("--reference", flags->use.reference, "with a reference model for KL");
   }
