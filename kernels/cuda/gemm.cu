@@ -1,7 +1,7 @@
 // Matrix products, dense and per expert, of any size and alignment: bf16 on the tensor cores
 // (mma.sync), f32 by fused multiply-adds. One kernel for both: resident blocks walk over the tiles
-// of C, each tile in a pipeline of copies. Large bf16 products of aligned operands, C = A B^T, go
-// to gemm_hopper.cu where there is one.
+// of C, each tile in a pipeline of copies. Large bf16 products of aligned operands go to
+// gemm_hopper.cu where there is one.
 //
 // Batch invariance: an element of C is one chain over k (tile.cuh), with no split of K, so neither
 // its place in a tile nor the tile's shape changes a bit. What chooses another arithmetic
@@ -150,7 +150,7 @@ Error LaunchProducts(Products all, Layout layout, DType dtype, Stream stream) {
   }
   all.a_aligned = Aligned<BF16>(all.a, all.lda, all.stride_a);
   all.b_aligned = Aligned<BF16>(all.b, all.ldb, all.stride_b);
-  return TakesHopper(all, layout) ? LaunchHopper(all, stream)
+  return TakesHopper(all, layout) ? LaunchHopper(all, layout, stream)
                                   : LaunchType<BF16>(all, layout, stream);
 }
 
@@ -190,7 +190,7 @@ Error GroupedGemm(const GroupedGemmArgs& g, Stream stream) {
   all.offsets = g.offsets;
   all.m = tn ? g.m : g.rows;
   all.n = g.n;
-  all.k = tn ? 0 : g.k;
+  all.k = tn ? g.rows : g.k;
   all.lda = tn ? g.m : g.k;
   all.ldb = g.layout == Layout::kNT ? g.k : g.n;
   all.ldc = g.n;

@@ -39,8 +39,7 @@ struct Products {
   void* c;
   const void* add;
   const int32_t* offsets;  // on the device; null: `items` products alike at the strides
-  int64_t m, n,
-      k;  // with offsets m is the sum over experts (0: unknown), but for TN, which has no k
+  int64_t m, n, k;         // with offsets m, and k of TN, is the sum over experts (0: unknown)
   int64_t lda, ldb, ldc;
   int64_t items, stride_a, stride_b, stride_c;
   bool a_aligned, b_aligned, c_pairs;
@@ -104,9 +103,9 @@ struct Products {
   }
 };
 
-// bf16, kNT, by wgmma (sm_90a). Whether it is the one to take, from what all rows have in common:
+// bf16 by wgmma (sm_90a). Whether it is the one to take, from what all rows have in common:
 // N, K, alignment.
 bool TakesHopper(const Products& all, Layout layout);
-Error LaunchHopper(const Products& all, Stream stream);
+Error LaunchHopper(const Products& all, Layout layout, Stream stream);
 
 }  // namespace hone::kernels::cuda

@@ -1,10 +1,13 @@
-// bf16 products C = A B^T on Hopper, dense and per expert. Resident blocks walk over the tiles of
-// C; in each, one warp keeps a ring of stages filled by TMA, ahead of the tile at hand, and one or
-// two warpgroups multiply by wgmma, 64 rows each.
+// bf16 products on Hopper, dense and per expert. Resident blocks walk over the tiles of C; in each,
+// one warp keeps a ring of stages filled by TMA, ahead of the tile at hand, and one or two
+// warpgroups multiply by wgmma, 64 rows each.
 //
 // Batch invariance as in gemm.cu: one chain over k, 16 terms per instruction, no split. The shapes
 // use the same instruction on other widths. Its bits may differ from mma.sync's, so the choice
-// between this file and gemm.cu looks at N, K and alignment, never at M.
+// between this file and gemm.cu looks at N, K and alignment, never at M (TN: at M and N, never at
+// K, the number of tokens).
+
+#include <type_traits>
 
 #include "kernels/cuda/gemm.cuh"
 #include "kernels/cuda/hopper.cuh"
@@ -20,22 +23,57 @@ struct Shape {
   static constexpr int kStages = kStages_, kThreads = 128 * (1 + kConsumers);
   static constexpr int kElementsA = kRows * kDepth, kElementsB = kCols * kDepth;
   static constexpr int kStageBytes = 2 * (kElementsA + kElementsB);
-  static constexpr int kBytes = kStages * (kStageBytes + 16);
+  static constexpr int kBytes = kStages * (kStageBytes + 16) + 8;
 };
 using Widest = Shape<2, 256, 4>;
 using Wide = Shape<2, 128, 6>;
 // Few rows: many tiles along N, each reads its part of B once. Two blocks to a multiprocessor.
-using Narrow = Shape<1, 32, 8>;
+// What lies across k comes in tiles of 64 columns.
+template <Layout kLayout>
+using Narrow = std::conditional_t<kLayout == Layout::kNT, Shape<1, 32, 8>, Shape<1, 64, 6>>;
 
+template <Layout kLayout>
+inline constexpr Lie kLieOfA = kLayout == Layout::kTN ? Lie::kAcross : Lie::kAlongK;
+template <Layout kLayout>
+inline constexpr Lie kLieOfB = kLayout == Layout::kNT ? Lie::kAlongK : Lie::kAcross;
+
+#if HONE_HOPPER
+
+// Rows or columns [i0, i0 + kSize) of an operand, 64 terms from k on.
+template <Lie kLie, int kSize>
+__device__ inline void LoadOperand(BF16* stage, const TensorMap* map, int i0, int k, int item,
+                                   uint64_t* barrier) {
+  if constexpr (kLie == Lie::kAlongK) {
+    LoadTensor(stage, map, k, i0, item, barrier);
+  } else {
+    for (int i = 0; i < kSize; i += 64)
+      LoadTensor(stage + i * kDepth, map, i0 + i, k, item, barrier);
+  }
+}
+
+// Zeros from term `from` on in operands that lie across k, by the consumers' threads.
 template <typename S>
+__device__ inline void ClearTerms(BF16* stage, int from) {
+  constexpr int kTiles = (S::kElementsA + S::kElementsB) / (64 * kDepth);
+  const int words = 32 * (kDepth - from);  // of a tile
+  for (int i = threadIdx.x - 128; i < kTiles * words; i += 128 * S::kConsumers)
+    reinterpret_cast<uint32_t*>(stage + i / words * 64 * kDepth)[32 * from + i % words] = 0;
+  PublishWrites();
+}
+
+#endif
+
+template <typename S, Layout kLayout>
 __global__ void __launch_bounds__(S::kThreads)
     HopperKernel(Products all, const __grid_constant__ TensorMap map_a,
                  const __grid_constant__ TensorMap map_b) {
 #if HONE_HOPPER
+  constexpr Lie kA = kLieOfA<kLayout>, kB = kLieOfB<kLayout>;
   BF16* const stages = DynamicShared<BF16>();
   auto* const full =
       reinterpret_cast<uint64_t*>(stages + S::kStages * (S::kElementsA + S::kElementsB));
   uint64_t* const empty = full + S::kStages;
+  uint64_t* const cleared = empty + S::kStages;
   const auto stage_a = [&](int slot) { return stages + slot * (S::kElementsA + S::kElementsB); };
   const auto stage_b = [&](int slot) { return stage_a(slot) + S::kElementsA; };
   if (threadIdx.x == 0) {
@@ -43,6 +81,7 @@ __global__ void __launch_bounds__(S::kThreads)
       InitBarrier(full + i, 1);
       InitBarrier(empty + i, 4 * S::kConsumers);  // the consumers' warps
     }
+    InitBarrier(cleared, 4 * S::kConsumers);
     PublishBarriers();
   }
   __syncthreads();
@@ -53,21 +92,29 @@ __global__ void __launch_bounds__(S::kThreads)
   int64_t m0, n0;
   int64_t count = 0;  // stages so far; the ring goes on from tile to tile
   const auto find = [&](int64_t t) {
-    return all.Find<BF16, Layout::kNT>(walk, t, S::kRows, S::kCols, &p, &m0, &n0);
+    return all.Find<BF16, kLayout>(walk, t, S::kRows, S::kCols, &p, &m0, &n0);
   };
+  // Three warpgroups have 168 registers a thread: too few for 128 sums, too many for the copies.
+  constexpr bool kMove = S::kConsumers == 2;
   if (group == 0) {
+    if constexpr (kMove) KeepRegisters<56>();
     if (threadIdx.x >= 32) return;
     for (int64_t t = blockIdx.x; find(t); t += gridDim.x) {
-      const int row = static_cast<int>(p.first + m0), col = static_cast<int>(n0);
-      const int item = static_cast<int>(p.item), item_a = all.offsets == nullptr ? item : 0;
+      // The rows of an expert are rows of A, or terms of both.
+      const int first = static_cast<int>(p.first), item = static_cast<int>(p.item);
+      const int row = static_cast<int>(m0) + (kLayout == Layout::kTN ? 0 : first);
+      const int term = kLayout == Layout::kTN ? first : 0, col = static_cast<int>(n0);
+      const int item_a = all.offsets == nullptr ? item : 0;
+      const int item_b = kLayout == Layout::kTN ? item_a : item;
       for (int64_t k = 0; k < p.k; k += kDepth, ++count) {
         const int slot = static_cast<int>(count % S::kStages);
         const auto round = static_cast<uint32_t>(count / S::kStages);
         if (lane == 0) {  // alone: a lane that asks late could miss the phase
           WaitPhase(empty + slot, ~round & 1);
           ArriveExpecting(full + slot, S::kStageBytes);
-          LoadTensor(stage_a(slot), &map_a, static_cast<int>(k), row, item_a, full + slot);
-          LoadTensor(stage_b(slot), &map_b, static_cast<int>(k), col, item, full + slot);
+          const int from = term + static_cast<int>(k);
+          LoadOperand<kA, S::kRows>(stage_a(slot), &map_a, row, from, item_a, full + slot);
+          LoadOperand<kB, S::kCols>(stage_b(slot), &map_b, col, from, item_b, full + slot);
         }
         __syncwarp();
       }
@@ -75,7 +122,9 @@ __global__ void __launch_bounds__(S::kThreads)
     return;
   }
 
+  if constexpr (kMove) TakeRegisters<224>();
   const int own = 64 * (group - 1);  // rows of the tile
+  uint32_t clearings = 0;
   for (int64_t t = blockIdx.x; find(t); t += gridDim.x) {
     float acc[1][S::kCols / 8][4];
     Clear(acc);
@@ -83,11 +132,20 @@ __global__ void __launch_bounds__(S::kThreads)
     for (int64_t k = 0; k < p.k; k += kDepth, ++count) {
       const int slot = static_cast<int>(count % S::kStages);
       WaitPhase(full + slot, static_cast<uint32_t>(count / S::kStages) & 1);
+      if constexpr (kLayout == Layout::kTN) {
+        // Behind an expert's last row are those of the next.
+        if (all.offsets != nullptr && p.k - k < kDepth) {
+          ClearTerms<S>(stage_a(slot), static_cast<int>(p.k - k));
+          __syncwarp();
+          if (lane == 0) Arrive(cleared);
+          WaitPhase(cleared, clearings++ & 1);
+        }
+      }
       const BF16* a = stage_a(slot) + own * kDepth;
       OpenProducts();
 #pragma unroll
       for (int l = 0; l < kDepth; l += 16)
-        MultiplyGroup(acc, Operand(a, l), Operand(stage_b(slot), l));
+        MultiplyGroup<kA, kB>(acc, Operand<kA>(a, l), Operand<kB>(stage_b(slot), l));
       CommitProducts();
       // The products of the stage before this one are done: it may be filled again.
       WaitProducts<1>();
@@ -103,38 +161,59 @@ __global__ void __launch_bounds__(S::kThreads)
 #endif
 }
 
-template <typename S>
+// The map of an operand of `size` rows or columns.
+Error MapOperand(TensorMap* map, Lie lie, const void* base, int64_t size, int64_t k, int64_t items,
+                 int64_t ld, int64_t stride, int tile) {
+  return lie == Lie::kAlongK ? MakeTensorMap(map, base, k, size, items, ld, stride, tile)
+                             : MakeTensorMap(map, base, size, k, items, ld, stride, kDepth);
+}
+
+template <typename S, Layout kLayout>
 Error LaunchShape(const Products& all, Stream stream) {
   TensorMap map_a, map_b;
   const int64_t items_a = all.offsets == nullptr ? all.items : 1;
-  if (Error e =
-          MakeTensorMap(&map_a, all.a, all.k, all.m, items_a, all.lda, all.stride_a, S::kRows))
+  const int64_t items_b = kLayout == Layout::kTN ? items_a : all.items;
+  if (Error e = MapOperand(&map_a, kLieOfA<kLayout>, all.a, all.m, all.k, items_a, all.lda,
+                           all.stride_a, S::kRows))
     return e;
-  if (Error e =
-          MakeTensorMap(&map_b, all.b, all.k, all.n, all.items, all.ldb, all.stride_b, S::kCols))
+  if (Error e = MapOperand(&map_b, kLieOfB<kLayout>, all.b, all.n, all.k, items_b, all.ldb,
+                           all.stride_b, S::kCols))
     return e;
-  return LaunchResident("gemm (Hopper)", HopperKernel<S>,
-                        all.Tiles(Layout::kNT, S::kRows, S::kCols), S::kThreads, S::kBytes, stream,
-                        all, map_a, map_b);
+  return LaunchResident("gemm (Hopper)", HopperKernel<S, kLayout>,
+                        all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads, S::kBytes, stream, all,
+                        map_a, map_b);
 }
 
-}  // namespace
-
-bool TakesHopper(const Products& all, Layout layout) {
-  return layout == Layout::kNT && all.a_aligned && all.b_aligned && all.n >= 64 && all.k >= 64 &&
-         all.m > 0 && HasHopper();
-}
-
-Error LaunchHopper(const Products& all, Stream stream) {
-  const int64_t rows = all.RowsHint(Layout::kNT);
+template <Layout kLayout>
+Error LaunchLayout(const Products& all, Stream stream) {
+  const int64_t rows = all.RowsHint(kLayout);
   // The widest tile of which there is one for every multiprocessor: it reads least.
   const auto fills = [&](int64_t tile_rows, int64_t tile_cols) {
     return CeilDiv(rows, tile_rows) * CeilDiv(all.n, tile_cols) * all.items >= Processors();
   };
   if (rows > 64 && all.n >= Widest::kCols && fills(Widest::kRows, Widest::kCols))
-    return LaunchShape<Widest>(all, stream);
-  if (rows > 64 && fills(Wide::kRows, Wide::kCols)) return LaunchShape<Wide>(all, stream);
-  return LaunchShape<Narrow>(all, stream);
+    return LaunchShape<Widest, kLayout>(all, stream);
+  if (rows > 64 && fills(Wide::kRows, Wide::kCols)) return LaunchShape<Wide, kLayout>(all, stream);
+  return LaunchShape<Narrow<kLayout>, kLayout>(all, stream);
+}
+
+}  // namespace
+
+bool TakesHopper(const Products& all, Layout layout) {
+  return all.a_aligned && all.b_aligned && all.n >= 64 && all.m > 0 && all.k > 0 &&
+         (layout == Layout::kTN ? all.m : all.k) >= 64 && HasHopper();
+}
+
+Error LaunchHopper(const Products& all, Layout layout, Stream stream) {
+  switch (layout) {
+    case Layout::kNT:
+      return LaunchLayout<Layout::kNT>(all, stream);
+    case Layout::kNN:
+      return LaunchLayout<Layout::kNN>(all, stream);
+    case Layout::kTN:
+      return LaunchLayout<Layout::kTN>(all, stream);
+  }
+  return "gemm: unknown layout";
 }
 
 }  // namespace hone::kernels::cuda

@@ -9,6 +9,7 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/tile.cuh"
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define HONE_HOPPER 1
@@ -20,12 +21,12 @@ namespace hone::kernels::cuda {
 
 using TensorMap = CUtensorMap;
 
-// bf16 rows[items][rows][k] at distances ld and stride (elements, multiples of 8) from `base` (on
-// 16 bytes), to be copied by tiles of 64 k and `tile_rows` rows. What lies outside is read as
+// bf16 [items][rows][cols] at distances stride and ld (elements, multiples of 8) from `base` (on 16
+// bytes), to be copied by tiles of 64 columns and `tile_rows` rows. What lies outside is read as
 // zeros. In shared memory a tile, on 1024 bytes, has rows of 128 bytes whose 16-byte parts are
 // permuted: part p of row r is at p ^ (r % 8).
-inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t k, int64_t rows, int64_t items,
-                           int64_t ld, int64_t stride, int tile_rows) {
+inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t cols, int64_t rows,
+                           int64_t items, int64_t ld, int64_t stride, int tile_rows) {
   using Encode =
       CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
                    const cuuint64_t*, const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave,
@@ -39,7 +40,7 @@ inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t k, int64_t 
                                                                     : nullptr;
   }();
   if (encode == nullptr) return "gemm: the driver has no cuTensorMapEncodeTiled";
-  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(k), static_cast<cuuint64_t>(rows),
+  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(cols), static_cast<cuuint64_t>(rows),
                               static_cast<cuuint64_t>(items)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(2 * ld),
                                 static_cast<cuuint64_t>(2 * (items > 1 ? stride : ld))};
@@ -90,23 +91,42 @@ __device__ inline void WaitPhase(uint64_t* barrier, uint32_t parity) {
       : "memory");
 }
 
-// Copies the tile whose first element is (item, row, k); its bytes count for the barrier.
-__device__ inline void LoadTensor(void* shared, const TensorMap* map, int k, int row, int item,
+// Copies the tile whose first element is (item, row, col); its bytes count for the barrier.
+__device__ inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int item,
                                   uint64_t* barrier) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, "
       "%3, "
       "%4}], [%5];\n" ::"r"(SharedAddress(shared)),
-      "l"(map), "r"(k), "r"(row), "r"(item), "r"(SharedAddress(barrier))
+      "l"(map), "r"(col), "r"(row), "r"(item), "r"(SharedAddress(barrier))
       : "memory");
 }
 
-// Describes rows of a tile in MakeTensorMap's form, from k (a multiple of 16, below 64) on: rows of
-// 128 bytes, permuted, 1024 bytes from eight rows to the next eight.
-__device__ inline uint64_t Operand(const void* rows, int k) {
-  const uint64_t address = SharedAddress(rows) + 2 * k;
-  return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{1024 >> 4} << 32 |
-         uint64_t{1} << 62;
+// Makes this thread's writes to shared memory known to products and copies.
+__device__ inline void PublishWrites() {
+  asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+}
+
+// Describes an operand that lies in tiles of MakeTensorMap's form, from term k (a multiple of 16,
+// below 64) on. kAlongK: one tile, whose columns are the terms; 1024 bytes from eight rows to the
+// next eight. kAcross: tiles of 64 x 64 one behind the other, whose rows are the terms; 1024 bytes
+// from eight terms to the next eight, 8192 from 64 columns to the next 64.
+template <Lie kLie>
+__device__ inline uint64_t Operand(const void* tiles, int k) {
+  const uint64_t address = SharedAddress(tiles) + (kLie == Lie::kAlongK ? 2 * k : 128 * k);
+  const uint64_t apart = kLie == Lie::kAlongK ? 1 : 8192 >> 4;  // the former is not read
+  return (address & 0x3ffff) >> 4 | apart << 16 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
+}
+
+// Registers per thread of this warpgroup from here on, a multiple of 8: fewer than it has, or more
+// as soon as others have given theirs.
+template <int kCount>
+__device__ inline void KeepRegisters() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;\n" ::"n"(kCount));
+}
+template <int kCount>
+__device__ inline void TakeRegisters() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;\n" ::"n"(kCount));
 }
 
 // Orders products after earlier accesses to their sums by this thread.
@@ -123,29 +143,48 @@ __device__ inline void WaitProducts() {
   asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kPending) : "memory");
 }
 
-// d[64, n] += a[64, 16] b[n, 16]^T by a warpgroup, n = 32, 128 or 256; begins to. Warp w has rows
-// 16 w to 16 w + 15, in MultiplyAdd's fragments.
+// d[64, n] += a[64, 16] b[n, 16]^T by a warpgroup, n = 32, 64, 128 or 256; begins to. Warp w has
+// rows 16 w to 16 w + 15, in MultiplyAdd's fragments. kA, kB: how the operands lie.
+template <Lie kA, Lie kB>
 __device__ inline void MultiplyGroup(float (&d)[1][4][4], uint64_t a, uint64_t b) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
       "%9, %10, %11, %12, %13, %14, %15}, "
-      "%16, %17, p, 1, 1, 0, 0;\n}\n"
+      "%16, %17, p, 1, 1, %19, %20;\n}\n"
       : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
         "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
         "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
         "+f"(d[0][3][3])
-      : "l"(a), "l"(b), "r"(1));
+      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
 }
+template <Lie kA, Lie kB>
+__device__ inline void MultiplyGroup(float (&d)[1][8][4], uint64_t a, uint64_t b) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
+      "%9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "
+      "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "%32, %33, p, 1, 1, %35, %36;\n}\n"
+      : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
+        "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
+        "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
+        "+f"(d[0][3][3]), "+f"(d[0][4][0]), "+f"(d[0][4][1]), "+f"(d[0][4][2]), "+f"(d[0][4][3]),
+        "+f"(d[0][5][0]), "+f"(d[0][5][1]), "+f"(d[0][5][2]), "+f"(d[0][5][3]), "+f"(d[0][6][0]),
+        "+f"(d[0][6][1]), "+f"(d[0][6][2]), "+f"(d[0][6][3]), "+f"(d[0][7][0]), "+f"(d[0][7][1]),
+        "+f"(d[0][7][2]), "+f"(d[0][7][3])
+      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
+}
+template <Lie kA, Lie kB>
 __device__ inline void MultiplyGroup(float (&d)[1][16][4], uint64_t a, uint64_t b) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
-      "%9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, "
-      "%27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, "
-      "%45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, "
-      "%63}, "
-      "%64, %65, p, 1, 1, 0, 0;\n}\n"
+      "%9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "
+      "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, "
+      "%36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, "
+      "%53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+      "%64, %65, p, 1, 1, %67, %68;\n}\n"
       : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
         "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
         "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
@@ -160,20 +199,22 @@ __device__ inline void MultiplyGroup(float (&d)[1][16][4], uint64_t a, uint64_t 
         "+f"(d[0][13][0]), "+f"(d[0][13][1]), "+f"(d[0][13][2]), "+f"(d[0][13][3]),
         "+f"(d[0][14][0]), "+f"(d[0][14][1]), "+f"(d[0][14][2]), "+f"(d[0][14][3]),
         "+f"(d[0][15][0]), "+f"(d[0][15][1]), "+f"(d[0][15][2]), "+f"(d[0][15][3])
-      : "l"(a), "l"(b), "r"(1));
+      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
 }
+template <Lie kA, Lie kB>
 __device__ inline void MultiplyGroup(float (&d)[1][32][4], uint64_t a, uint64_t b) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
-      "%9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, "
-      "%27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, "
-      "%45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, "
-      "%63, %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, "
-      "%81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, %98, "
-      "%99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, "
-      "%114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
-      "%128, %129, p, 1, 1, 0, 0;\n}\n"
+      "%9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "
+      "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, "
+      "%36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, "
+      "%53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, %64, %65, %66, %67, %68, %69, "
+      "%70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, "
+      "%87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, %98, %99, %100, %101, %102, %103, "
+      "%104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, %115, %116, %117, "
+      "%118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+      "%128, %129, p, 1, 1, %131, %132;\n}\n"
       : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
         "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
         "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
@@ -204,7 +245,7 @@ __device__ inline void MultiplyGroup(float (&d)[1][32][4], uint64_t a, uint64_t 
         "+f"(d[0][29][0]), "+f"(d[0][29][1]), "+f"(d[0][29][2]), "+f"(d[0][29][3]),
         "+f"(d[0][30][0]), "+f"(d[0][30][1]), "+f"(d[0][30][2]), "+f"(d[0][30][3]),
         "+f"(d[0][31][0]), "+f"(d[0][31][1]), "+f"(d[0][31][2]), "+f"(d[0][31][3])
-      : "l"(a), "l"(b), "r"(1));
+      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
 }
 
 #endif

@@ -131,6 +131,7 @@ void ExpertLinearBackward(const Device& on, const Matrix& x, const Matrix& w,
                                                   .experts = experts,
                                                   .m = dy.cols,
                                                   .n = x.cols,
+                                                  .rows = x.rows,
                                                   .layout = Layout::kTN,
                                                   .dtype = x.dtype,
                                                   .c_dtype = DType::kF32});

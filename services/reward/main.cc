@@ -34,9 +34,9 @@ struct Flags {
 
 absl::Status Run(const Flags& flags) {
   ShutdownSignals signals;
-  // One more than there are cores: an item that hangs must not cost the others a core.
+  // More than there are cores: items that hang must not cost the others a core.
   const int threads =
-      flags.threads > 0 ? flags.threads : 1 + static_cast<int>(std::thread::hardware_concurrency());
+      flags.threads > 0 ? flags.threads : 3 + static_cast<int>(std::thread::hardware_concurrency());
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Scorers> scorers, Scorers::Create(flags.resources));
   Metrics metrics;
   HONE_ASSIGN_OR_RETURN(

@@ -109,7 +109,9 @@ inline std::vector<Case> GemmCases() {
                                                      {l, 9, 20, 35, 4, 7, 2},
                                                      {l, 33, 50, 70, 1, 0, 1, DType::kBF16},
                                                      {l, 130, 530, 290},
-                                                     // Rows on 16 bytes.
+                                                     // Rows on 16 bytes, some in many tiles.
+                                                     {l, 264, 520, 192, 1, 0, 2},
+                                                     {l, 64, 192, 72, 1, 0, 0, DType::kBF16},
                                                      {l, 200, 264, 136, 1, 8, 1},
                                                      {l, 70, 72, 80, 3, 8, 2, DType::kBF16}})
       all.push_back(GemmCase(s));
@@ -183,7 +185,7 @@ inline Case GroupedGemmCase(const GroupedShape& s) {
                             .m = s.m,
                             .n = s.n,
                             .k = s.k,
-                            .rows = end - begin,
+                            .rows = tn ? rows : end - begin,
                             .layout = s.layout,
                             .dtype = dtype,
                             .c_dtype = s.c_dtype};
@@ -228,6 +230,7 @@ inline std::vector<Case> GroupedGemmCases() {
     all.push_back(GroupedGemmCase({l, {0, 0}, 8, 8, 8}));
     all.push_back(GroupedGemmCase({l, {90, 0, 150}, 100, 90, 50}));
     all.push_back(GroupedGemmCase({l, {70, 0, 150, 3}, 72, 136, 80}));
+    all.push_back(GroupedGemmCase({l, {64, 129, 1}, 136, 264, 136}));
     if (l != Layout::kTN) all.push_back(GroupedGemmCase({l, {5, 40}, 0, 50, 64, DType::kBF16}));
   }
   return all;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/tile.cuh"
 
 #define HONE_HOPPER 1
 
@@ -19,13 +20,13 @@ struct TensorMap {
   int tile_rows;
 };
 
-inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t k, int64_t rows, int64_t items,
-                           int64_t ld, int64_t stride, int tile_rows) {
+inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t cols, int64_t rows,
+                           int64_t items, int64_t ld, int64_t stride, int tile_rows) {
   if (reinterpret_cast<uintptr_t>(base) % 16 != 0 || ld % 8 != 0 || (items > 1 && stride % 8 != 0))
     return "tensor map: not on 16 bytes";
-  if (tile_rows < 1 || tile_rows > 256 || k < 1 || rows < 1 || items < 1)
+  if (tile_rows < 1 || tile_rows > 256 || cols < 1 || rows < 1 || items < 1)
     return "tensor map: a size out of range";
-  *map = {static_cast<const uint16_t*>(base), {k, rows, items}, {ld, stride}, tile_rows};
+  *map = {static_cast<const uint16_t*>(base), {cols, rows, items}, {ld, stride}, tile_rows};
   return nullptr;
 }
 
@@ -66,6 +67,7 @@ struct GroupProduct {
   float* d;  // [n / 8][4]
   int n;
   uint64_t a, b;
+  Lie lie_a, lie_b;
   hone_emulation::Place at;
 };
 struct GroupProducts {
@@ -76,12 +78,17 @@ inline GroupProducts& MyProducts() {
   return all[hone_emulation::Rank()];
 }
 
-// Element (row, k) of the operand that a descriptor describes.
-inline float Element(uint64_t descriptor, int row, int k, const hone_emulation::Place& at) {
-  const uint64_t start = (descriptor & 0x3fff) << 4, apart = (descriptor >> 32 & 0x3fff) << 4;
+// Row or column i, term k of the operand that a descriptor describes: in units of 128 bytes by 8,
+// along k or across it.
+inline float Element(uint64_t descriptor, Lie lie, int i, int k, const hone_emulation::Place& at) {
+  const auto bytes = [=](int bit) { return (descriptor >> bit & 0x3fff) << 4; };
   if (descriptor >> 62 != 1) hone_emulation::Fail("wgmma: only the permutation of 128 bytes", at);
-  const uint64_t offset =
-      start + static_cast<uint64_t>(row / 8) * apart + static_cast<uint64_t>(row % 8 * 128 + 2 * k);
+  uint64_t offset = bytes(0);
+  if (lie == Lie::kAlongK)
+    offset += static_cast<uint64_t>(i / 8) * bytes(32) + static_cast<uint64_t>(i % 8 * 128 + 2 * k);
+  else
+    offset += static_cast<uint64_t>(i / 64) * bytes(16) + static_cast<uint64_t>(k / 8) * bytes(32) +
+              static_cast<uint64_t>(k % 8 * 128 + i % 64 * 2);
   uint16_t bits;
   std::memcpy(&bits, Shared(Permuted(offset), at), 2);
   return std::bit_cast<float>(uint32_t{bits} << 16);
@@ -93,7 +100,8 @@ inline void Run(const GroupProduct& p) {
     const int row = top + g + i % 4 / 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
     double sum = p.d[i];
     for (int k = 0; k < 16; ++k)
-      sum += static_cast<double>(Element(p.a, row, k, p.at)) * Element(p.b, column, k, p.at);
+      sum += static_cast<double>(Element(p.a, p.lie_a, row, k, p.at)) *
+             Element(p.b, p.lie_b, column, k, p.at);
     p.d[i] = static_cast<float>(sum);
   }
 }
@@ -123,14 +131,14 @@ inline void WaitPhase(uint64_t* barrier, uint32_t parity,
                             [=] { return emulation::Bits(barrier).phase != (parity & 1); });
 }
 
-inline void LoadTensor(void* shared, const TensorMap* map, int k, int row, int item,
+inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int item,
                        uint64_t* barrier,
                        const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   const uint64_t to = emulation::OffsetOf(shared);
   if (to % 1024 != 0) hone_emulation::Fail("a tensor tile that is not on 1024 bytes", at);
   for (int i = 0; i < map->tile_rows; ++i)
     for (int j = 0; j < 64; ++j) {
-      const int64_t r = int64_t{row} + i, c = int64_t{k} + j;
+      const int64_t r = int64_t{row} + i, c = int64_t{col} + j;
       const bool inside = r >= 0 && r < map->sizes[1] && c >= 0 && c < map->sizes[0] && item >= 0 &&
                           item < map->sizes[2];
       const uint16_t x =
@@ -144,11 +152,20 @@ inline void LoadTensor(void* shared, const TensorMap* map, int k, int row, int i
   emulation::EndPhase(b);
 }
 
-inline uint64_t Operand(const void* rows, int k) {
-  const uint64_t address = emulation::OffsetOf(rows) + static_cast<uint64_t>(2 * k);
-  return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{1024 >> 4} << 32 |
-         uint64_t{1} << 62;
+inline void PublishWrites() {}
+
+template <Lie kLie>
+uint64_t Operand(const void* tiles, int k) {
+  const uint64_t address =
+      emulation::OffsetOf(tiles) + static_cast<uint64_t>(kLie == Lie::kAlongK ? 2 * k : 128 * k);
+  const uint64_t apart = kLie == Lie::kAlongK ? 1 : 8192 >> 4;
+  return (address & 0x3ffff) >> 4 | apart << 16 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
 }
+
+template <int kCount>
+void KeepRegisters() {}
+template <int kCount>
+void TakeRegisters() {}
 
 inline void OpenProducts() {}
 inline void CommitProducts() {
@@ -162,10 +179,10 @@ void WaitProducts() {
     groups.erase(groups.begin());
   }
 }
-template <int kBlocks>
+template <Lie kA, Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,
                    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
-  emulation::MyProducts().groups.back().push_back({&d[0][0][0], 8 * kBlocks, a, b, at});
+  emulation::MyProducts().groups.back().push_back({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
 }
 
 }  // namespace hone::kernels::cuda
