@@ -54,13 +54,17 @@ RewardClient::RewardClient(std::shared_ptr<grpc::Channel> channel, std::string a
       patience_(patience) {}
 
 RewardClient::~RewardClient() {
-  std::map<std::string, std::unique_ptr<Stream>> streams;
+  Close();
+}
+
+void RewardClient::Close() {
+  std::vector<Stream*> streams;
   {
     MutexLock lock(mu_);
-    stop_ = true;
-    streams.swap(streams_);
+    if (std::exchange(stop_, true)) return;
+    for (const auto& [key, stream] : streams_) streams.push_back(stream.get());
   }
-  for (auto& [key, stream] : streams) {
+  for (Stream* stream : streams) {
     {
       MutexLock lock(stream->mu);
       stream->stop = true;
@@ -92,14 +96,19 @@ void RewardClient::Score(const v1::RewardSpec& reward, v1::ScoreItem item,
       stream = slot.get();
     }
   }
-  if (stream == nullptr) return done(Unavailable("the worker is stopping"));
-  MutexLock lock(stream->mu);
-  const uint64_t id = stream->next_id++;
-  item.set_item_id(id);
-  stream->open[id] = {std::move(item), std::move(done),
-                      std::chrono::steady_clock::now() + patience_};
-  stream->unsent.push_back(id);
-  stream->changed.notify_all();
+  if (stream != nullptr) {
+    MutexLock lock(stream->mu);
+    if (!stream->stop) {
+      const uint64_t id = stream->next_id++;
+      item.set_item_id(id);
+      stream->open[id] = {std::move(item), std::move(done),
+                          std::chrono::steady_clock::now() + patience_};
+      stream->unsent.push_back(id);
+      stream->changed.notify_all();
+      return;
+    }
+  }
+  done(Unavailable("the worker is stopping"));
 }
 
 void RewardClient::Serve(Stream& s) {

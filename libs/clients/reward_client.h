@@ -19,19 +19,21 @@ namespace hone {
 
 // The reward service over one bidirectional stream per reward specification. A stream that breaks
 // is opened again and its open items are sent again: scoring is stateless. An item that nobody
-// scored for `patience` ends as OUTCOME_VERIFIER_UNAVAILABLE, as do all open ones when the client
-// is destroyed, and when the service says that the specification is wrong or that it has not got a
-// scorer (INVALID_ARGUMENT, FAILED_PRECONDITION): the verdict's reason is what it said.
-// Thread-safe.
+// scored for `patience` ends as OUTCOME_VERIFIER_UNAVAILABLE, as do all that are open or come later
+// when the client is closed, and when the service says that the specification is wrong or that it
+// has not got a scorer (INVALID_ARGUMENT, FAILED_PRECONDITION): the verdict's reason is what it
+// said. Thread-safe.
 class RewardClient final : public VerdictSource {
  public:
   static absl::StatusOr<std::unique_ptr<RewardClient>> Create(
       const std::string& address, const rpc::ClientTls& tls,
       Duration patience = std::chrono::minutes(10));
-  ~RewardClient() override;
+  ~RewardClient() override;  // closes
 
   void Score(const v1::RewardSpec& reward, v1::ScoreItem item,
              std::function<void(v1::Verdict)> done) override;
+  // From one thread.
+  void Close();
 
  private:
   struct Stream;

@@ -13,7 +13,7 @@ struct RolloutLoop::Assignment {
   int64_t lease_seconds = 30;
   ModelFolder folder;
   std::unique_ptr<Transformer> transformer;
-  std::shared_ptr<Weights> base;  // frozen, under adapters; null without
+  std::shared_ptr<Weights> base;  // frozen, under adapters; null without, or if weights bring it
   std::unique_ptr<Engine> engine;
   std::map<uint64_t, std::shared_ptr<Pending>> groups;  // by request id; the engine's thread only
   int64_t pinned = 0;  // groups in the engine that must end under the present version

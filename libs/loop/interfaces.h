@@ -16,7 +16,6 @@
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/model/transformer.h"
-#include "libs/weights/snapshot.h"
 #include "proto/hone/v1/coordinator.pb.h"
 #include "proto/hone/v1/reward.pb.h"
 
@@ -56,7 +55,7 @@ class WeightsSource {
   virtual ~WeightsSource() = default;
   // Follows a run's weights from now on, in the background; a second call replaces the first.
   // `transformer`, whose layout and backend the weights are for, must live until the next call or
-  // destruction; `base` as in Stager. `arrived` is called
+  // destruction; `base` as in Stager (null if BringsBase). `arrived` is called
   // (from any thread) when Take has something.
   virtual void Follow(const std::string& run_id, const std::string& address,
                       const Transformer& transformer, DType dtype,
@@ -65,6 +64,8 @@ class WeightsSource {
     std::shared_ptr<const Weights> weights;  // null: nothing new
     int64_t version = -1;
   };
+  // Whether weights from `address` bring their frozen parameters with them.
+  virtual bool BringsBase(const std::string& /*address*/) const { return false; }
   // The newest complete version that was not taken yet. Never waits.
   virtual Arrival Take() = 0;
 };
@@ -96,7 +97,9 @@ class TrajectorySource {
 class WeightsSink {
  public:
   virtual ~WeightsSink() = default;
-  virtual void Publish(std::shared_ptr<const Snapshot> snapshot) = 0;
+  // As Snapshot::Take; reads `weights` only until it returns.
+  virtual void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
+                       const Weights& weights, uint64_t base_digest) = 0;
 };
 
 }  // namespace hone

@@ -11,6 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
+#include "libs/weights/snapshot.h"
 #include "libs/model/lora.h"
 
 namespace hone {
@@ -226,8 +227,8 @@ void LearnerLoop::Publish(Session& s) {
   // Replayed versions are not served again: workers may have gone on with the later ones.
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
-  sink_.Publish(Snapshot::Take(s.run_id, s.position.step, s.transformer->layout(),
-                               s.trainer->weights(), s.base_digest));
+  sink_.Publish(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights(),
+                s.base_digest);
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }

@@ -130,7 +130,7 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
   a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context,
                                                  a->folder.lora, *a->folder.table);
-  if (a->transformer->layout().adapted()) {
+  if (a->transformer->layout().adapted() && !weights_.BringsBase(a->weights_address)) {
     a->base =
         std::make_shared<Weights>(a->transformer->layout(), a->folder.dtype, *a->folder.table);
     HONE_RETURN_IF_ERROR(

@@ -185,6 +185,16 @@ ParameterLayout::ParameterLayout(const ModelConfig& c, const LoraConfig& lora) :
   if (adapted()) AddAdapters();
 }
 
+void CopyTrained(const Device& on, const Weights& from, Weights& to) {
+  const auto copy = [&on](const ParameterArena& x, ParameterArena& y) {
+    HONE_CHECK(x.bytes() == y.bytes());
+    on.Copy(y.data(), x.data(), x.bytes());
+  };
+  copy(from.trained(), to.trained());
+  copy(from.biases, to.biases);
+  copy(from.merged, to.merged);
+}
+
 void InitializeWeights(const ParameterLayout& layout, uint64_t seed, Weights& weights) {
   std::vector<float> values(static_cast<size_t>(layout.size()));
   for (const Parameter& p : layout.parameters()) {

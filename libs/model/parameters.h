@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/model/config.h"
 #include "libs/tensor/arena.h"
+#include "libs/tensor/device.h"
 #include "libs/tensor/matrix.h"
 
 namespace hone {
@@ -54,8 +55,8 @@ struct Parameter {
 // (q with kv_a; gate with up; all experts' gate|up; all experts' down), so that a fused product is
 // a view. A pure function of the configuration. Immutable after construction.
 //
-// With adapters, the model's parameters are frozen; what is trained are the adapters, in an arena of
-// their own, and layers compute with merged copies of the tensors that have one.
+// With adapters, the model's parameters are frozen; what is trained are the adapters, in an arena
+// of their own, and layers compute with merged copies of the tensors that have one.
 class ParameterLayout {
  public:
   explicit ParameterLayout(const ModelConfig& config, const LoraConfig& lora = {});
@@ -211,6 +212,10 @@ struct Weights {
         adapters(layout.adapters_size(), DType::kF32, table()),
         merged(layout.merged_size(), parameters.dtype(), table()) {}
 };
+
+// Makes `to`, which was made from weights of the same layout and frozen parameters, equal to
+// `from`. Returns before the device is done.
+void CopyTrained(const Device& on, const Weights& from, Weights& to);
 
 // Draws initial weights in f32: matrices N(0, 1/fan_in), output and down projections half of that,
 // the embedding 0.5, the head half of 1/fan_in, norms 1, biases 0 (the recipe of the Countdown

@@ -42,12 +42,7 @@ void Trainer::BeginStage(bool with_reference) {
 }
 
 void Trainer::RefreshReference() {
-  const auto copy = [this](const ParameterArena& from, ParameterArena& to) {
-    device_.Copy(to.data(), from.data(), from.bytes());
-  };
-  copy(weights_.trained(), reference_->trained());
-  copy(weights_.biases, reference_->biases);
-  copy(weights_.merged, reference_->merged);
+  CopyTrained(device_, weights_, *reference_);
   device_.Synchronize();
 }
 

@@ -14,6 +14,7 @@ void Publisher::Publish(std::shared_ptr<const Snapshot> snapshot) {
 std::shared_ptr<const Snapshot> Publisher::WaitFor(const std::string& run_id, int64_t have_version,
                                                    TimePoint deadline) {
   MutexLock lock(mu_);
+  followed_ = true;
   const auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return closed_ || (newest_ != nullptr && newest_->manifest().run_id() == run_id &&
                        newest_->version() > have_version);
@@ -25,6 +26,11 @@ std::shared_ptr<const Snapshot> Publisher::WaitFor(const std::string& run_id, in
 std::shared_ptr<const Snapshot> Publisher::newest() const {
   MutexLock lock(mu_);
   return newest_;
+}
+
+bool Publisher::followed() const {
+  MutexLock lock(mu_);
+  return followed_;
 }
 
 void Publisher::Close() {

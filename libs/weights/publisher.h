@@ -21,6 +21,8 @@ class Publisher {
   std::shared_ptr<const Snapshot> WaitFor(const std::string& run_id, int64_t have_version,
                                           TimePoint deadline);
   std::shared_ptr<const Snapshot> newest() const;
+  // Whether anybody ever waited.
+  bool followed() const;
   // Wakes all waiters for good.
   void Close();
   bool closed() const;
@@ -29,6 +31,7 @@ class Publisher {
   mutable Mutex mu_;
   std::condition_variable changed_;
   std::shared_ptr<const Snapshot> newest_ ABSL_GUARDED_BY(mu_);
+  bool followed_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -14,13 +14,19 @@
 #include "libs/base/shutdown.h"
 #include "libs/base/status.h"
 #include "libs/clients/coordinator_client.h"
+#include "libs/clients/reward_client.h"
+#include "libs/clients/weights_client.h"
+#include "libs/loop/colocated_weights.h"
 #include "libs/loop/learner_loop.h"
+#include "libs/loop/rollout_loop.h"
 #include "libs/rpc/grpc_log.h"
 #include "libs/rpc/server.h"
 #include "libs/telemetry/admin_server.h"
 #include "libs/telemetry/metrics.h"
 #include "services/learner/learner_service.h"
 #include "services/learner/weights_service.h"
+#include "services/rollout/rollout_options.h"
+#include "services/rollout/rollout_service.h"
 
 namespace hone {
 namespace {
@@ -32,6 +38,9 @@ struct Flags {
   std::string coordinator = "127.0.0.1:50051";
   std::string id = "learner-0";
   int threads = 0;
+  bool colocate = false;
+  std::string reward = "127.0.0.1:50053";
+  RolloutLoop::Options rollout;
   rpc::ServerTls tls;
   rpc::ClientTls client_tls;
 };
@@ -39,16 +48,40 @@ struct Flags {
 // The loop's weights go to whoever subscribed on this process' port.
 class PublisherSink final : public WeightsSink {
  public:
-  explicit PublisherSink(Publisher& publisher) : publisher_(publisher) {}
-  void Publish(std::shared_ptr<const Snapshot> snapshot) override {
-    publisher_.Publish(std::move(snapshot));
+  // `eager`: every version is there for those who come later. Else copies begin when somebody came:
+  // with a worker in this process nobody else may ever ask.
+  PublisherSink(Publisher& publisher, bool eager) : publisher_(publisher), eager_(eager) {}
+  void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
+               const Weights& weights, uint64_t base_digest) override {
+    if (eager_ || publisher_.followed())
+      publisher_.Publish(Snapshot::Take(run_id, version, layout, weights, base_digest));
   }
 
  private:
   Publisher& publisher_;
+  const bool eager_;
 };
 
-absl::Status Run(const Flags& flags) {
+// The worker in the learner's process.
+struct Worker {
+  static absl::StatusOr<std::unique_ptr<Worker>> Create(const Flags& flags,
+                                                        RolloutLoop::Options options,
+                                                        CoordinatorClient& coordinator,
+                                                        WeightsSource& weights, Metrics& metrics) {
+    auto worker = std::make_unique<Worker>();
+    HONE_ASSIGN_OR_RETURN(worker->reward, RewardClient::Create(flags.reward, flags.client_tls));
+    worker->loop = std::make_unique<RolloutLoop>(options, coordinator, *worker->reward, coordinator,
+                                                 weights, &metrics);
+    worker->service = std::make_unique<RolloutService>(flags.id, *worker->loop);
+    return worker;
+  }
+
+  std::unique_ptr<RewardClient> reward;
+  std::unique_ptr<RolloutLoop> loop;
+  std::unique_ptr<RolloutService> service;
+};
+
+absl::Status Run(Flags flags) {
   ShutdownSignals signals;
   SetLogService("learner");
   rpc::UseHoneLogInGrpc();
@@ -66,7 +99,7 @@ absl::Status Run(const Flags& flags) {
                         CoordinatorClient::Create(flags.coordinator, flags.client_tls,
                                                   [&] { return stopping.load(); }));
   Publisher publisher;
-  PublisherSink sink(publisher);
+  PublisherSink sink(publisher, /*eager=*/!flags.colocate);
   WeightsService weights(publisher, &metrics);
   std::random_device random;
   LearnerLoop::Options options{.learner_id = flags.id,
@@ -78,29 +111,53 @@ absl::Status Run(const Flags& flags) {
   server_options.tls = flags.tls;
   server_options.metrics = &metrics;
   options.weights_address = flags.advertise.empty() ? flags.listen : flags.advertise;
-  LearnerLoop loop(options, *coordinator, sink, &metrics);
+  WeightsClient remote(flags.id, flags.client_tls, &metrics);
+  ColocatedWeights colocated(options.weights_address, remote, sink);
+  std::unique_ptr<Worker> worker;
+  if (flags.colocate) {
+    flags.rollout.worker_id = flags.id;
+    flags.rollout.incarnation = options.incarnation;
+    flags.rollout.threads = threads;
+    HONE_ASSIGN_OR_RETURN(worker,
+                          Worker::Create(flags, flags.rollout, *coordinator, colocated, metrics));
+  }
+  LearnerLoop loop(options, *coordinator,
+                   flags.colocate ? static_cast<WeightsSink&>(colocated) : sink, &metrics);
   LearnerService service(flags.id, loop);
-  HONE_ASSIGN_OR_RETURN(auto server, rpc::Server::Start(server_options, {&weights, &service}));
+  std::vector<grpc::Service*> services = {&weights, &service};
+  if (worker != nullptr) services.push_back(worker->service.get());
+  HONE_ASSIGN_OR_RETURN(auto server, rpc::Server::Start(server_options, services));
   server->SetServing(true);
   admin->SetCondition("serving", absl::OkStatus());
   Log(LogLevel::kInfo, "serving",
       {{"listen", flags.listen},
        {"port", server->port()},
        {"admin_port", admin->port()},
-       {"threads", threads}});
+       {"threads", threads},
+       {"colocate", flags.colocate}});
 
-  absl::Status status;
-  std::thread worker([&] {
-    status = loop.Run();
-    if (!status.ok()) Log(LogLevel::kError, status.ToString());
+  // The first to fail ends the process.
+  const auto run = [](auto& l, absl::Status& ended) {
+    ended = l.Run();
+    if (!ended.ok()) Log(LogLevel::kError, ended.ToString());
     ShutdownSignals::Request();
-  });
+  };
+  absl::Status status, generated;
+  std::thread trains([&] { run(loop, status); });
+  std::thread generates;
+  if (worker != nullptr) generates = std::thread([&] { run(*worker->loop, generated); });
   signals.Wait();
   Log(LogLevel::kInfo, "draining");
   admin->SetDraining();
+  if (worker != nullptr) worker->loop->Stop(/*drain=*/false);
   loop.Stop();
   stopping = true;
-  worker.join();
+  trains.join();
+  if (generates.joinable()) {
+    worker->reward->Close();  // verdicts are not worth waiting for: nobody takes their groups
+    generates.join();
+  }
+  if (status.ok()) status = generated;
   publisher.Close();
   server->Shutdown(std::chrono::seconds(5));
   Log(LogLevel::kInfo, "stopped");
@@ -131,6 +188,11 @@ int main(int argc, char** argv) {
                  "PEM file: authority of client certificates, which are then required");
   app.add_flag("--tls", flags.client_tls.enabled, "use TLS towards the coordinator");
   app.add_option("--tls-ca", flags.client_tls.ca, "PEM file: authority of its certificate");
+  app.add_flag("--colocate", flags.colocate,
+               "also generate: a rollout worker in this process that shares the weights");
+  app.add_option("--reward", flags.reward, "with --colocate: address of the reward service")
+      ->capture_default_str();
+  AddRolloutOptions(*app.add_option_group("generation", "with --colocate"), flags.rollout);
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = hone::Run(flags);
   if (status.ok()) return 0;

@@ -19,6 +19,7 @@
 #include "libs/rpc/server.h"
 #include "libs/telemetry/admin_server.h"
 #include "libs/telemetry/metrics.h"
+#include "services/rollout/rollout_options.h"
 #include "services/rollout/rollout_service.h"
 
 namespace hone {
@@ -30,7 +31,6 @@ struct Flags {
   std::string coordinator = "127.0.0.1:50051";
   std::string reward = "127.0.0.1:50053";
   std::string id = "rollout-0";
-  std::string in_flight = "keep";
   RolloutLoop::Options loop;
   rpc::ServerTls tls;
   rpc::ClientTls client_tls;
@@ -46,9 +46,6 @@ absl::Status Run(Flags flags) {
   flags.loop.incarnation = uint64_t{random()} << 32 | random();
   if (flags.loop.threads == 0)
     flags.loop.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  flags.loop.in_flight = flags.in_flight == "recompute" ? InFlight::kRecompute
-                         : flags.in_flight == "abort"   ? InFlight::kAbort
-                                                        : InFlight::kKeep;
   Metrics metrics;
   HONE_ASSIGN_OR_RETURN(auto admin, AdminServer::Start({.listen = flags.admin,
                                                         .service = "rollout",
@@ -92,7 +89,7 @@ absl::Status Run(Flags flags) {
     for (int i = 0; i < 100 && !stopping; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     stopping = true;
-    reward.reset();
+    reward->Close();
   });
   worker.join();
   stopping = true;
@@ -122,19 +119,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.loop.threads, "threads that generate; 0: one per core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--max-sequences", flags.loop.max_sequences, "completions generated at once")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--max-batch-tokens", flags.loop.max_batch_tokens, "tokens of one forward pass")
-      ->check(CLI::Range(16, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--cache-tokens", flags.loop.cache_tokens, "rows of the key/value cache")
-      ->check(CLI::Range(64, 1 << 30))
-      ->capture_default_str();
-  app.add_option("--in-flight", flags.in_flight,
-                 "completions in flight when weights change in an asynchronous run")
-      ->check(CLI::IsMember({"keep", "recompute", "abort"}))
-      ->capture_default_str();
+  AddRolloutOptions(app, flags.loop);
   app.add_option("--tls-cert", flags.tls.cert, "PEM file: the server's certificate chain");
   app.add_option("--tls-key", flags.tls.key, "PEM file: its private key");
   app.add_option("--tls-client-ca", flags.tls.client_ca,

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "libs/config/run_file.h"
+#include "libs/loop/colocated_weights.h"
 #include "libs/loop/learner_loop.h"
 #include "libs/loop/rollout_loop.h"
 #include "libs/reward/countdown_generator.h"
@@ -25,20 +26,33 @@ std::string ReadAll(const std::string& path) {
 }
 
 struct Worker {
+  // `colocated` is the learner's, or null: then the weights are sent.
   Worker(LocalCoordinator& coordinator, LocalVerdicts& verdicts, LocalWeights& weights,
-         const RolloutLoop::Options& options)
-      : source(weights), loop(options, coordinator, verdicts, coordinator, source, nullptr) {
+         ColocatedWeights* colocated, const RolloutLoop::Options& options)
+      : sent(weights),
+        loop(options, coordinator, verdicts, coordinator,
+             colocated == nullptr ? static_cast<WeightsSource&>(sent) : *colocated, nullptr) {
     thread = std::thread([this] { status = loop.Run(); });
   }
-  LocalWeights::Source source;
+  LocalWeights::Source sent;
   RolloutLoop loop;
   absl::Status status;
   std::thread thread;
 };
 
+// What a worker in the learner's process must not ask.
+struct NoWeights final : WeightsSource {
+  void Follow(const std::string&, const std::string& address, const Transformer&, DType,
+              std::shared_ptr<const Weights>, std::function<void()>) override {
+    CHECK(address == "asked for weights from elsewhere");
+  }
+  Arrival Take() override { return {}; }
+};
+
 struct Setup {
   int workers = 1;
   int threads = 1;
+  bool colocate = false;  // the first worker
   int64_t max_batch_tokens = 2048;
   int64_t interrupt = 0;  // the learner is replaced after this step of the run; 0: not
   std::string weights;    // bytes of model.safetensors to start from; empty: random
@@ -107,21 +121,24 @@ Outcome RunDemo(const Setup& setup) {
   LocalCoordinator coordinator(**buffer);
   LocalVerdicts verdicts;
   LocalWeights weights;
+  NoWeights elsewhere;
+  ColocatedWeights colocated("here", elsewhere, weights);
+  WeightsSink& sink = setup.colocate ? static_cast<WeightsSink&>(colocated) : weights;
   std::vector<std::unique_ptr<Worker>> workers;
   for (int i = 0; i < setup.workers; ++i)
-    workers.push_back(
-        std::make_unique<Worker>(coordinator, verdicts, weights,
-                                 RolloutLoop::Options{.worker_id = "rollout-" + std::to_string(i),
-                                                      .incarnation = 1,
-                                                      .threads = setup.threads,
-                                                      .max_batch_tokens = setup.max_batch_tokens}));
+    workers.push_back(std::make_unique<Worker>(
+        coordinator, verdicts, weights, setup.colocate && i == 0 ? &colocated : nullptr,
+        RolloutLoop::Options{.worker_id = "rollout-" + std::to_string(i),
+                             .incarnation = 1,
+                             .threads = setup.threads,
+                             .max_batch_tokens = setup.max_batch_tokens}));
   LearnerLoop::Options options{.learner_id = "learner",
                                .incarnation = 1,
                                .weights_address = "here",
                                .threads = setup.threads,
                                .once = true};
   if (setup.interrupt > 0) {
-    LearnerLoop first(options, coordinator, weights, nullptr);
+    LearnerLoop first(options, coordinator, sink, nullptr);
     std::thread thread([&] { CHECK_OK(first.Run()); });
     while ((*buffer)->GetRun("demo")->step() < setup.interrupt)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -129,7 +146,7 @@ Outcome RunDemo(const Setup& setup) {
     thread.join();
     options.incarnation = 2;
   }
-  LearnerLoop learner(options, coordinator, weights, nullptr);
+  LearnerLoop learner(options, coordinator, sink, nullptr);
   (void)learner.Run();  // the run's state tells how it went
   coordinator.Stop();
   for (const auto& worker : workers) {
@@ -196,6 +213,10 @@ TEST_CASE("a run goes through its stages, and how it was worked on leaves no tra
   SECTION("another learner takes over") {
     CHECK(RunDemo({.interrupt = 113}).weights == base.weights);
   }
+  SECTION("the learner generates, beside a worker elsewhere, and is replaced") {
+    CHECK(RunDemo({.workers = 2, .threads = 2, .colocate = true, .interrupt = 113}).weights ==
+          base.weights);
+  }
   SECTION("adapters over the frozen model: the same promises") {
     Setup setup{.weights = base.weights,
                 .overrides = {"model.random_init=false", "model.lora.rank=4",
@@ -212,6 +233,7 @@ TEST_CASE("a run goes through its stages, and how it was worked on leaves no tra
     CHECK(adapted.steps[7].values().at("grad_norm") > 0);
     setup.interrupt = 5;
     setup.workers = 2;
+    setup.colocate = true;
     CHECK(RunDemo(setup).adapter == adapted.adapter);
   }
   SECTION("another seed makes another model") {
@@ -221,7 +243,9 @@ TEST_CASE("a run goes through its stages, and how it was worked on leaves no tra
 
 TEST_CASE("an asynchronous run with bounded staleness ends, and says how stale it was",
           "[integration]") {
-  const Outcome out = RunDemo({.workers = 2, .overrides = {"stages.1.grpo.max_staleness=2"}});
+  const bool colocate = GENERATE(false, true);
+  const Outcome out =
+      RunDemo({.workers = 2, .colocate = colocate, .overrides = {"stages.1.grpo.max_staleness=2"}});
   REQUIRE(out.run.state() == v1::RUN_STATE_SUCCEEDED);
   for (size_t i = 110; i < out.steps.size(); ++i)
     CHECK(out.steps[i].values().at("staleness_mean") <= 2);

@@ -15,6 +15,7 @@
 #include "libs/buffer/buffer.h"
 #include "libs/loop/interfaces.h"
 #include "libs/reward/reward_function.h"
+#include "libs/weights/snapshot.h"
 #include "libs/weights/stager.h"
 #include "tests/testing/test.h"
 
@@ -201,7 +202,9 @@ class LocalWeights final : public WeightsSink {
     Arrival arrival_;
   };
 
-  void Publish(std::shared_ptr<const Snapshot> snapshot) override {
+  void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
+               const Weights& weights, uint64_t base_digest) override {
+    auto snapshot = Snapshot::Take(run_id, version, layout, weights, base_digest);
     MutexLock lock(mu_);
     newest_ = std::move(snapshot);
     changed_.notify_all();

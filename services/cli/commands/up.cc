@@ -150,6 +150,8 @@ void AddUpCommands(CLI::App& app, Context& context) {
   up->add_option("--rollouts", o.rollouts, "rollout workers")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  up->add_flag("--colocate", o.colocate,
+               "the first worker is in the learner's process and shares its weights");
   up->add_option(
         "--threads", o.threads,
         "threads of the learner and each worker; 0: the learner uses all cores, workers share")

@@ -62,17 +62,18 @@ absl::StatusOr<std::vector<ServicePlan>> PlanServices(const UpOptions& options) 
   add(coordinator, {"--data", absl::StrCat(dir, "/coordinator"), "--fsync", options.fsync});
   HONE_ASSIGN_OR_RETURN(ServicePlan reward, place("reward", "reward", 2));
   add(reward,
-      {"--threads", absl::StrCat(std::min(threads, 4)), "--sandbox", options.scorers.sandbox,
+      {"--threads", absl::StrCat(std::min(threads, 4) + 3), "--sandbox", options.scorers.sandbox,
        "--sandbox-slots", absl::StrCat(options.scorers.sandbox_slots)});
   if (!options.scorers.verifiers.empty())
     add(reward, {"--verifiers", std::filesystem::absolute(options.scorers.verifiers).string()});
   HONE_ASSIGN_OR_RETURN(ServicePlan learner, place("learner", "learner-0", 3));
   add(learner, {"--coordinator", coordinator.listen, "--id", "learner-0", "--threads",
                 absl::StrCat(threads)});
+  if (options.colocate) add(learner, {"--colocate", "--reward", reward.listen});
   plans.push_back(coordinator);
   plans.push_back(reward);
   plans.push_back(learner);
-  for (int i = 0; i < options.rollouts; ++i) {
+  for (int i = options.colocate ? 1 : 0; i < options.rollouts; ++i) {
     const std::string name = absl::StrCat("rollout-", i);
     HONE_ASSIGN_OR_RETURN(ServicePlan rollout, place("rollout", name, i == 0 ? 1 : 3 + i));
     // Several workers share the cores unless they were told otherwise.

@@ -13,6 +13,7 @@ namespace hone::cli {
 struct UpOptions {
   std::string dir = "hone-data";  // the store and the logs; made if absent
   int rollouts = 1;
+  bool colocate = false;  // the first worker is in the learner's process
   int threads = 0;        // of each worker and the learner; 0: as many as there are cores
   int base_port = 50051;  // gRPC: coordinator, rollout-0, reward, learner, rollout-1, ...
   int admin_port = 0;  // probes and metrics in the same order; 0: 9101, or base_port + 100 if that
