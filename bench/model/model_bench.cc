@@ -1,5 +1,6 @@
-// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|all] [cpu|cuda]: a
-// DeepSeek-V3-shaped model of about 100 M parameters with random weights.
+// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|logprobs|all] [cpu|cuda]
+// [FOLDER]: the model of a Hugging Face folder, or a DeepSeek-V3-shaped one of about 100 M
+// parameters with random weights.
 //
 // training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the same
 // dtype
@@ -11,6 +12,8 @@
 // per step from memory, and the model's FLOPs at that peak
 //
 // merge: seconds to merge adapters of rank 16 of all linear modules, once per weights push
+//
+// logprobs (only when asked for): of the tokens of Probe, one per line
 
 #include <chrono>
 #include <cstdio>
@@ -18,6 +21,7 @@
 
 #include "libs/base/random.h"
 #include "libs/engine/engine.h"
+#include "libs/model/load.h"
 #include "libs/model/lora.h"
 #include "libs/train/trainer.h"
 
@@ -78,10 +82,27 @@ double ReadBandwidth(const Device& on) {
   return best;
 }
 
-std::vector<int32_t> Tokens(RandomStream& random, int64_t n) {
+std::vector<int32_t> Tokens(RandomStream& random, const ModelConfig& config, int64_t n) {
+  const auto ids_used = static_cast<uint64_t>(std::min<int64_t>(16000, config.vocab - 2));
   std::vector<int32_t> ids;
-  for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(2 + random.Below(16000)));
+  for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(2 + random.Below(ids_used)));
   return ids;
+}
+
+// The sequence that compare_transformers.py computes, too.
+std::vector<int32_t> Probe(const ModelConfig& config) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < 128; ++i)
+    ids.push_back(static_cast<int32_t>(2 + (7 * i * i + 3 * i) % (config.vocab - 2)));
+  return ids;
+}
+
+void Logprobs(Trainer& trainer, const ModelConfig& config) {
+  const std::vector<int32_t> ids = Probe(config);
+  const std::span<const int32_t> all(ids);
+  const TrainSequence sequence{.prompt = all.first(1), .completion = all.subspan(1)};
+  const auto logprobs = trainer.Logprobs(trainer.weights(), {&sequence, 1}, 4096);
+  for (const float logp : logprobs[0]) std::printf("%.9g\n", static_cast<double>(logp));
 }
 
 void Train(Trainer& trainer, const ModelConfig& config, double peak) {
@@ -93,7 +114,8 @@ void Train(Trainer& trainer, const ModelConfig& config, double peak) {
   double best = 0;
   for (int64_t step = 0; step < 4; ++step) {
     std::vector<Demonstration> batch;
-    for (int i = 0; i < 8; ++i) batch.push_back({Tokens(random, 16), Tokens(random, 497)});
+    for (int i = 0; i < 8; ++i)
+      batch.push_back({Tokens(random, config, 16), Tokens(random, config, 497)});
     const double start = Now();
     const double n = trainer.SftStep(sft, batch, step).value()["batch_tokens"];
     best = std::max(best, n / (Now() - start));
@@ -107,7 +129,7 @@ void Checkpointing(const Transformer& model, const Weights& weights, const Devic
   constexpr int32_t kSequences = 8, kLength = 512, kTokens = kSequences * kLength;
   RandomStream random(uint64_t{3});
   Batch batch;
-  batch.ids = Tokens(random, kTokens);
+  batch.ids = Tokens(random, model.config(), kTokens);
   batch.q_start = batch.kv_start = batch.cluster_start = {0};
   for (int32_t t = 0; t < kTokens; ++t) {
     batch.positions.push_back(t % kLength);
@@ -156,8 +178,10 @@ void Decode(const Transformer& model, const Weights& weights, DType dtype, int t
                 [](const GroupRequest&, v1::Completion) {});
   engine.SetWeights({&weights, [](const Weights*) {}}, 1, InFlight::kKeep);
   for (uint64_t i = 0; i < 64; ++i) {
-    GroupRequest r{
-        .id = i, .prompt = Tokens(random, 128), .seed = 1, .issue = static_cast<int64_t>(i)};
+    GroupRequest r{.id = i,
+                   .prompt = Tokens(random, model.config(), 128),
+                   .seed = 1,
+                   .issue = static_cast<int64_t>(i)};
     r.sampling.set_max_new_tokens(64);
     const absl::Status status = engine.Submit(std::move(r));
     HONE_CHECK(status.ok()) << status.ToString();
@@ -199,14 +223,27 @@ void Merge(const ModelConfig& config, const Weights& base, const Device& on) {
       static_cast<double>(layout.adapters_size()) * 4 / 1e6);
 }
 
-int Main(DType dtype, int threads, const char* part, DeviceKind kind) {
+int Main(DType dtype, int threads, const char* part, DeviceKind kind, const char* folder) {
   const auto table = FindTable(kind);
   HONE_CHECK(table.ok()) << table.status().ToString();
-  const ModelConfig config = ParseModelConfig(kConfig).value();
+  const auto parsed = folder == nullptr ? ParseModelConfig(kConfig) : LoadModelConfig(folder);
+  HONE_CHECK(parsed.ok()) << parsed.status().ToString();
+  const ModelConfig& config = *parsed;
   const Transformer model(config, 0, {}, **table);
   Trainer trainer(model, {.threads = threads, .dtype = dtype});
-  InitializeWeights(model.layout(), 1, trainer.weights());
+  if (folder == nullptr) {
+    InitializeWeights(model.layout(), 1, trainer.weights());
+  } else {
+    const auto reader = HfReader::Open(folder);
+    HONE_CHECK(reader.ok()) << reader.status().ToString();
+    const absl::Status status = LoadWeights(*reader, config, model.layout(), trainer.weights());
+    HONE_CHECK(status.ok()) << status.ToString();
+  }
   trainer.WeightsChanged();
+  if (std::strcmp(part, "logprobs") == 0) {
+    Logprobs(trainer, config);
+    return 0;
+  }
   const Device on(**table, threads);
   const double peak = GemmPeak(on, dtype);
   const double bandwidth = ReadBandwidth(on);
@@ -231,7 +268,7 @@ int main(int argc, char** argv) {
   const bool f32 = argc > 1 && std::strcmp(argv[1], "f32") == 0;
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
   const bool cuda = argc > 4 && std::strcmp(argv[4], "cuda") == 0;
-  return hone::Main(f32 ? hone::DType::kF32 : hone::DType::kBF16, threads,
-                    argc > 3 ? argv[3] : "all",
-                    cuda ? hone::DeviceKind::kCuda : hone::DeviceKind::kCpu);
+  return hone::Main(
+      f32 ? hone::DType::kF32 : hone::DType::kBF16, threads, argc > 3 ? argv[3] : "all",
+      cuda ? hone::DeviceKind::kCuda : hone::DeviceKind::kCpu, argc > 5 ? argv[5] : nullptr);
 }
