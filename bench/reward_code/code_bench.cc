@@ -1,4 +1,4 @@
-// code_bench FOLDER [ITEMS]: times the scorer `code` on HumanEval's references
+// code_bench FOLDER [ITEMS] [LEVEL]: times the scorer `code` on HumanEval's references
 // (FOLDER/HumanEval.jsonl.gz) and on completions in C++ (FOLDER/humaneval-cpp.jsonl), one item at a
 // time, and next to them what a harness without precompiled header and cache does: one cold g++ -O0
 // per item, in the same sandbox.
@@ -65,9 +65,10 @@ void Print(const char* what, std::vector<double> seconds) {
   std::fflush(stdout);
 }
 
-int Main(const std::string& folder, size_t most) {
+int Main(const std::string& folder, size_t most, int level) {
   sandbox::Options options;
   options.minimum = sandbox::Level::kLimits;
+  options.maximum = static_cast<sandbox::Level>(level);
   options.readable = {CodeCacheFolder()};
   options.python_imports = CodePythonImports();
   auto sandbox = sandbox::Sandbox::Create(options);
@@ -151,8 +152,9 @@ int Main(const std::string& folder, size_t most) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: code_bench FOLDER [ITEMS]\n");
+    std::fprintf(stderr, "usage: code_bench FOLDER [ITEMS] [LEVEL]\n");
     return 2;
   }
-  return hone::Main(argv[1], argc > 2 ? static_cast<size_t>(std::atoi(argv[2])) : 1000000);
+  return hone::Main(argv[1], argc > 2 ? static_cast<size_t>(std::atoi(argv[2])) : 1000000,
+                    argc > 3 ? std::atoi(argv[3]) : 3);
 }

@@ -44,7 +44,7 @@ struct Worker {
 struct NoWeights final : WeightsSource {
   void Follow(const std::string&, const std::string& address, const Transformer&, DType,
               std::shared_ptr<const Weights>, std::function<void()>) override {
-    CHECK(address == "asked for weights from elsewhere");
+    HONE_CHECK(false) << "weights were asked for at " << address;
   }
   Arrival Take() override { return {}; }
 };
@@ -139,11 +139,13 @@ Outcome RunDemo(const Setup& setup) {
                                .once = true};
   if (setup.interrupt > 0) {
     LearnerLoop first(options, coordinator, sink, nullptr);
-    std::thread thread([&] { CHECK_OK(first.Run()); });
+    absl::Status ended;
+    std::thread thread([&] { ended = first.Run(); });
     while ((*buffer)->GetRun("demo")->step() < setup.interrupt)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     first.Stop();
     thread.join();
+    CHECK_OK(ended);
     options.incarnation = 2;
   }
   LearnerLoop learner(options, coordinator, sink, nullptr);

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "google/protobuf/util/time_util.h"
+#include "libs/base/check.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/buffer/buffer.h"
@@ -153,7 +154,7 @@ class LocalVerdicts final : public VerdictSource {
   void Score(const v1::RewardSpec& reward, v1::ScoreItem item,
              std::function<void(v1::Verdict)> done) override {
     const auto function = RewardFunction::Create(reward);
-    REQUIRE_OK(function);
+    HONE_CHECK(function.ok()) << function.status().ToString();  // other threads may not use Catch
     done(function->Score(item));
   }
 };
@@ -169,10 +170,12 @@ class LocalWeights final : public WeightsSink {
                 DType dtype, std::shared_ptr<const Weights> base,
                 std::function<void()> arrived) override {
       sink_.Leave(this);
-      MutexLock lock(mu_);
-      stager_ = std::make_unique<Stager>(run_id, transformer.layout(), dtype, std::move(base),
-                                         /*have_version=*/-1, transformer.table());
-      arrived_ = std::move(arrived);
+      {
+        MutexLock lock(mu_);
+        stager_ = std::make_unique<Stager>(run_id, transformer.layout(), dtype, std::move(base),
+                                           /*have_version=*/-1, transformer.table());
+        arrived_ = std::move(arrived);
+      }
       sink_.Join(this);
     }
     Arrival Take() override {
@@ -187,9 +190,10 @@ class LocalWeights final : public WeightsSink {
       {
         MutexLock lock(mu_);
         if (snapshot.manifest().version() <= stager_->version()) return;
-        REQUIRE_OK(stager_->Begin(snapshot.manifest()));
+        absl::Status status = stager_->Begin(snapshot.manifest());
         for (const v1::SubscribeResponse& message : snapshot.chunks())
-          REQUIRE_OK(stager_->Add(message.chunk()));
+          if (status.ok()) status = stager_->Add(message.chunk());
+        HONE_CHECK(status.ok()) << status.ToString();
         arrival_ = {stager_->Take(), snapshot.version()};
         arrived = arrived_;
       }
