@@ -46,6 +46,9 @@ class LintTest(unittest.TestCase):
     def test_includes(self):
         self.finds("includes", {"libs/base/a.cc": '#include "libs/telemetry/t.h"\n'}, "libs/base/a.cc includes telemetry")
         self.finds("includes", {"libs/base/a.cc": '#include "services/x/y.h"\n'}, "includes services/x")
+        service = {"services/a/CMakeLists.txt": "hone_service(a SRCS a.cc)\n", "services/b/b.cc": '#include "services/a/a.h"\n'}
+        self.finds("includes", {**service, "services/b/CMakeLists.txt": "hone_service(b SRCS b.cc)\n"}, "includes a_service")
+        self.accepts("includes", {**service, "services/b/CMakeLists.txt": "hone_service(b SRCS b.cc DEPS hone::a_service)\n"})
         self.finds("includes", {"libs/base/CMakeLists.txt": "hone_library(base SRCS a.cc DEPS hone::telemetry)\n"}, "depend on each other")
         inner = {"libs/base/in/CMakeLists.txt": "hone_library(base_in SRCS b.cc DEPS hone::base)\n", "libs/base/in/b.cc": '#include "libs/base/a.h"\n'}
         self.accepts("includes", inner)
