@@ -99,6 +99,11 @@ int Main(const std::string& folder, size_t most, int level) {
   correct = 0;
   for (const v1::ScoreItem& item : python) score(item);
   report("Python, HumanEval references, two processes each");
+  for (v1::ScoreItem& item : python) {
+    item.set_completion(item.completion() + "\n# another\n");
+    score(item);
+  }
+  report("Python, another completion of each");
 
   const std::vector<Json> rows = Lines(folder + "/humaneval-cpp.jsonl", most);
   for (const Json& row : rows) {

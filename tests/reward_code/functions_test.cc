@@ -1,5 +1,7 @@
 #include <thread>
 
+#include "libs/reward/code/relay.h"
+#include "libs/reward/code/sides.h"
 #include "tests/reward_code/world.h"
 
 namespace hone::testing {
@@ -29,6 +31,49 @@ TEST_CASE("Python functions pass or fail their checks") {
   CHECK(Told(Sorted("    return sort(")).find("does not load: SyntaxError") != std::string::npos);
   CHECK(Told(Sorted("Sorry.")).substr(0, 8) == "SCORED 0");
   CHECK(Told(Sorted("<think>hm")) == "UNPARSED 0: the thoughts do not end");
+}
+
+TEST_CASE("Tests are prepared once for all completions of a prompt, and judge them alike") {
+  HONE_NEED("/usr/bin/python3");
+  code::Host host(&World().sandbox(), "");
+  code::Problem problem;
+  problem.form = code::Form::kCheck;
+  problem.prompt = "from typing import List\n" + kPrompt;
+  problem.entry_point = "f";
+  // A module and a helper of the program that the tests do not define, and a function that they do.
+  problem.tests = {
+      "def check(candidate):\n"
+      "    assert math.isclose(candidate([3, 1])[0], 1.0)\n"
+      "    assert helper(2) == 4\n"
+      "    assert own([candidate([])]) == []\n"
+      "def own(x):\n    return x[0]\n"};
+  const auto judge = [&](const std::string& program) {
+    const code::Sides sides =
+        code::PythonSides(host, kNoDeadline, problem, program, /*every=*/true, {});
+    return code::RunFunctionTest(host, sides.tester, sides.program, kNoDeadline);
+  };
+  const auto tests = code::PythonSides(host, kNoDeadline, problem, "", true, {}).tester.tests;
+  REQUIRE(host.Prepared(tests) == "N");
+  const std::string right = "def f(x):\n    return sorted(x)\ndef helper(x):\n    return x * x\n";
+  const std::string wrong = "def f(x):\n    return x\ndef helper(x):\n    return x * x\n";
+  for (const bool kept : {false, true}) {
+    INFO(kept);
+    CHECK((host.Prepared(tests) != "N") == kept);
+    const code::Judgement good = judge(right);
+    CHECK(good.passed == 3);
+    CHECK(good.total == 3);
+    const code::Judgement bad = judge(wrong);
+    CHECK(bad.passed == 2);
+    CHECK(bad.total == 3);
+    CHECK(bad.reason == "math.isclose(candidate([3, 1])[0], 1.0)");
+  }
+}
+
+TEST_CASE("Tests that cannot be compiled are nobody's failure") {
+  HONE_NEED("/usr/bin/python3");
+  const v1::Verdict v =
+      World().Function().Score(CheckItem(kPrompt, "f", "return 3\n", "    return x\n"));
+  CHECK(Told(v).substr(0, 13) == "BAD_REFERENCE");
 }
 
 TEST_CASE("A fraction of the tests counts where it is asked for") {

@@ -44,4 +44,21 @@ std::string Host::Packed(const std::string& python, TimePoint deadline) {
   return packed_.emplace(python, std::move(packed)).first->second;
 }
 
+std::string Host::Prepared(const std::string& tests) const {
+  MutexLock lock(mu_);
+  const auto found = prepared_.find(tests);
+  return found == prepared_.end() ? "N" : found->second;
+}
+
+void Host::KeepPrepared(const std::string& tests, std::string prepared) {
+  const size_t bytes = tests.size() + prepared.size();
+  if (bytes > kMostPrepared / 16) return;
+  MutexLock lock(mu_);
+  if (prepared_bytes_ + bytes > kMostPrepared) {
+    prepared_.clear();
+    prepared_bytes_ = 0;
+  }
+  if (prepared_.emplace(tests, std::move(prepared)).second) prepared_bytes_ += bytes;
+}
+
 }  // namespace hone::code

@@ -45,12 +45,23 @@ class Host {
   // compiling takes longer than most tests. `python` itself where that does not work.
   std::string Packed(const std::string& python, TimePoint deadline);
 
+  // What a tester made of `tests` before it met the program, as a value (wire.h): parsing and
+  // compiling them takes as long as running them, and the completions of a group share them. "N"
+  // where nothing is kept.
+  std::string Prepared(const std::string& tests) const;
+  void KeepPrepared(const std::string& tests, std::string prepared);
+
  private:
+  static constexpr size_t kMostPrepared = size_t{64} << 20;  // bytes; then all are forgotten
+
+
   sandbox::Sandbox& sandbox_;
   Compiler compiler_;
   std::timed_mutex pairing_;
-  Mutex mu_;
+  mutable Mutex mu_;
   std::map<std::string, std::string> packed_ ABSL_GUARDED_BY(mu_);  // by source
+  std::map<std::string, std::string> prepared_ ABSL_GUARDED_BY(mu_);
+  size_t prepared_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace hone::code

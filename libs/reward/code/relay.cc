@@ -54,8 +54,9 @@ class Channel {
 
 class Relay {
  public:
-  Relay(Host::Pair& pair, const Side& tester, const Side& program, TimePoint deadline)
-      : pair_(pair),
+  Relay(Host& host, Host::Pair& pair, const Side& tester, const Side& program, TimePoint deadline)
+      : host_(host),
+        pair_(pair),
         tester_side_(tester),
         program_side_(program),
         deadline_(deadline),
@@ -68,7 +69,10 @@ class Relay {
       absl::StatusOr<Message> message = tester_.Receive();
       if (!message.ok()) return TesterGone(message.status());
       absl::string_view body = message->body;
-      if (message->kind == 'c') {
+      if (message->kind == 'p' && !asked_ && !tester_side_.tests.empty()) {
+        host_.KeepPrepared(tester_side_.tests, std::move(message->body));
+      } else if (message->kind == 'c') {
+        asked_ = true;
         const absl::Status answered = Answer(*message);
         if (!answered.ok()) return TesterGone(answered);
       } else if (message->kind == 'e') {
@@ -183,12 +187,14 @@ class Relay {
     return Failed({failure.outcome, failure.own, failure.why + ", after the program's values"});
   }
 
+  Host& host_;
   Host::Pair& pair_;
   const Side& tester_side_;
   const Side& program_side_;
   const TimePoint deadline_;
   Channel tester_, program_;
   std::optional<Failure> gone_;  // the program, and why
+  bool asked_ = false;           // the tester has asked the program something
   bool ended_ = false;           // the program's Wait was called
   bool missed_ = false;          // a call had no answer
   bool heard_ = false;           // a value of the program has reached the tester
@@ -205,7 +211,7 @@ Judgement SandboxTrouble(const absl::Status& status) {
 Judgement RunFunctionTest(Host& host, const Side& tester, const Side& program, TimePoint deadline) {
   absl::StatusOr<Host::Pair> pair = host.StartPair(tester.task, program.task, deadline);
   if (!pair.ok()) return SandboxTrouble(pair.status());
-  return Relay(*pair, tester, program, deadline).Run();
+  return Relay(host, *pair, tester, program, deadline).Run();
 }
 
 }  // namespace hone::code

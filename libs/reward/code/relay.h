@@ -17,6 +17,7 @@ struct Side {
   sandbox::Task task;
   std::string load;
   bool shell = false;  // speaks the dialect of shells
+  std::string tests;  // of a tester that prepares them: what Host keeps them by
 };
 
 // Only the tester's own last word makes a test pass. A program that ends, floods its channel or

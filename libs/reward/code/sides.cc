@@ -116,8 +116,11 @@ Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const 
   const auto packed = [&](absl::string_view main) {
     return host.Packed(absl::StrCat(WirePython(), "\n", main), deadline);
   };
-  return {Python(packed(TesterPython()), std::move(load), Patient(limits)),
-          Python(packed(CandidatePython()), Texts({source}), limits)};
+  Sides sides{Python(packed(TesterPython()), absl::StrCat(load, host.Prepared(load)),
+                     Patient(limits)),
+              Python(packed(CandidatePython()), Texts({source}), limits)};
+  sides.tester.tests = std::move(load);
+  return sides;
 }
 
 Sides JavaScriptSides(const Problem& problem, const std::string& source, bool every,

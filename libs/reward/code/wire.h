@@ -7,6 +7,8 @@
 //   tester   -> c operation, target, arguments...   relayed to the program
 //               e passed, total, why                the tests are over (integers, text)
 //               b why                               the tests themselves are unusable
+//            -> p bytes                             its tests, prepared; before any call, to be kept here
+//                                                   and given back with the same tests
 //   program  -> o                                   loaded, ready for calls
 //               v value                             what a call gave; relayed to the tester
 //               x type, text                        what a call (or loading) raised; relayed

@@ -4,6 +4,7 @@
 import ast
 import builtins
 import importlib
+import marshal
 import sys
 
 
@@ -192,34 +193,57 @@ def _module_names(tree):
     return used & sys.stdlib_module_names
 
 
-def _run(setup, tests, entry_point, own_names, every):
-    """`setup` may fail to define anything (a prompt that ends in a signature); `tests` must parse."""
-    namespace = {"__name__": "tests"}
+def _compile_setup(setup):
     try:
-        exec(compile(setup, "prompt.py", "exec", dont_inherit=True), namespace)
+        return compile(setup, "prompt.py", "exec", dont_inherit=True)
     except SyntaxError:
-        pass
+        return None
+
+
+def _prepare(tests, known):
+    """Code of each test, the number of assert statements, modules and names that the tests take from
+    elsewhere. `tests` must parse."""
     trees = [ast.parse(test) for test in tests]
     counting = _Counting()
     trees = [ast.fix_missing_locations(counting.visit(tree)) for tree in trees]
-    tally = Tally(len(counting.texts), every)
-    namespace["__tally__"] = tally
-    if entry_point:
-        namespace[entry_point] = Function(entry_point)
-    for name in own_names:
-        namespace[name] = Function(name)
+    modules, functions, known = set(), set(), set(known)
     for tree in trees:
-        modules = _module_names(tree)
-        for name in _free_names(tree, namespace):
-            if name in modules:
-                namespace[name] = importlib.import_module(name)
+        of_modules = _module_names(tree)
+        for name in _free_names(tree, known):
+            if name in of_modules:
+                modules.add(name)
             elif not hasattr(builtins, name):
-                namespace[name] = Function(name)
+                functions.add(name)
+        known |= modules | functions
+    return ([compile(tree, "tests.py", "exec", dont_inherit=True) for tree in trees],
+            len(counting.texts), sorted(modules), sorted(functions))
+
+
+def _run(setup, tests, entry_point, own_names, every, prepared):
+    """`setup` may fail to define anything (a prompt that ends in a signature)."""
+    namespace = {"__name__": "tests"}
+    prepared = marshal.loads(prepared) if prepared else None
+    setup = prepared[0] if prepared else _compile_setup(setup)
+    if setup:
+        exec(setup, namespace)
+    for name in (*own_names, entry_point):
+        if name:
+            namespace[name] = Function(name)
+    if not prepared:
+        prepared = (setup, *_prepare(tests, {*namespace, "__tally__"}))
+        send(b"p", marshal.dumps(prepared))
+    _, codes, total, modules, functions = prepared
+    tally = Tally(total, every)
+    namespace["__tally__"] = tally
+    for name in modules:
+        namespace[name] = importlib.import_module(name)
+    for name in functions:
+        namespace[name] = Function(name)
     broken = ""
     try:
-        for tree in trees:
+        for code in codes:
             try:
-                exec(compile(tree, "tests.py", "exec", dont_inherit=True), namespace)
+                exec(code, namespace)
             except Exception as error:
                 broken = broken or "%s: %s" % (type(error).__name__, str(error)[:300])
                 if not every:
