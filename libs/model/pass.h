@@ -21,6 +21,18 @@ struct Transformer::Pass {
   int64_t merged_begin = 0;
   double balance_alpha = 0;
 
+  // A training pass that keeps what backward needs: forward itself, or what is computed again.
+  static Pass Keeping(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
+                      const SavedForward& saved) {
+    return {.on = on,
+            .arena = arena,
+            .weights = weights,
+            .batch = batch,
+            .arrays = saved.arrays,
+            .keep = true,
+            .offsets = saved.offsets};
+  }
+
   int64_t tokens() const { return batch.tokens(); }
   DType dtype() const { return weights.parameters.dtype(); }
   Matrix Weight(const ParameterLayout::Span& s) const { return weights.View(s); }

@@ -55,13 +55,7 @@ Matrix Transformer::Forward(const Device& on, Arena& arena, const Weights& weigh
     saved.offsets = arena.NewArray<int32_t>(n);
     on.Zero(saved.offsets, n * static_cast<int64_t>(sizeof(int32_t)));
   }
-  const Pass pass{.on = on,
-                  .arena = arena,
-                  .weights = weights,
-                  .batch = batch,
-                  .arrays = saved.arrays,
-                  .keep = true,
-                  .offsets = saved.offsets};
+  const Pass pass = Pass::Keeping(on, arena, weights, batch, saved);
   saved.blocks.assign(static_cast<size_t>(config_.layers), {});
   Matrix x = pass.New(config_.hidden);
   ops::GatherRows(on, pass.Weight(layout_.embedding()), pass.arrays.ids, x);
@@ -101,13 +95,7 @@ void Transformer::Backward(const Device& on, Arena& arena, const Weights& weight
             .arrays = saved.arrays,
             .gradients = &gradients,
             .balance_alpha = balance_alpha};
-  const Pass again{.on = on,
-                   .arena = arena,
-                   .weights = weights,
-                   .batch = batch,
-                   .arrays = saved.arrays,
-                   .keep = true,
-                   .offsets = saved.offsets};
+  const Pass again = Pass::Keeping(on, arena, weights, batch, saved);
   const Matrix& dx = dhidden;  // the gradient of the residual stream, updated in place
   ops::RmsNormBackward(on, saved.x, pass.Weight(layout_.final_norm()), saved.final_rstd, dhidden,
                        dx, pass.Gradient(layout_.final_norm()));
