@@ -69,8 +69,7 @@ int Main(const std::string& folder, size_t most, int level) {
   sandbox::Options options;
   options.minimum = sandbox::Level::kLimits;
   options.maximum = static_cast<sandbox::Level>(level);
-  options.readable = {CodeCacheFolder()};
-  options.python_imports = CodePythonImports();
+  PrepareForCode(options);
   auto sandbox = sandbox::Sandbox::Create(options);
   HONE_CHECK(sandbox.ok()) << sandbox.status().ToString();
   std::printf("isolation level %d\n", static_cast<int>((*sandbox)->level()));

@@ -80,12 +80,11 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::StartRunner(const wire::Config& 
   return Exec(config, RunnerProgram(), {"hone-sandbox-runner"});
 }
 
-absl::StatusOr<std::unique_ptr<Forker>> Forker::StartPython(
-    const wire::Config& config, const std::string& python,
-    const std::vector<std::string>& imports) {
+absl::StatusOr<std::unique_ptr<Forker>> Forker::StartPython(const wire::Config& config,
+                                                            const Options& options) {
   // -I would ignore PYTHONHASHSEED, which makes sets come out in the same order in every run; the
   // environment has nothing else, so that -P -s -S isolate as much.
-  std::vector<std::string> argv = {python,
+  std::vector<std::string> argv = {options.python,
                                    "-P",
                                    "-s",
                                    "-S",
@@ -93,7 +92,9 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::StartPython(
                                    "-c",
                                    std::string(ZygoteScript()),
                                    absl::StrCat("/proc/self/fd/", wire::kModuleFd)};
-  argv.insert(argv.end(), imports.begin(), imports.end());
+  argv.insert(argv.end(), options.python_imports.begin(), options.python_imports.end());
+  for (const PythonModule& m : options.python_modules)
+    argv.push_back(absl::StrCat(m.name, "\n", m.source));
   return Exec(config, ZygoteModule(), std::move(argv));
 }
 

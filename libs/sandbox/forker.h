@@ -46,9 +46,8 @@ struct Slot {
 class Forker {
  public:
   static absl::StatusOr<std::unique_ptr<Forker>> StartRunner(const wire::Config& config);
-  static absl::StatusOr<std::unique_ptr<Forker>> StartPython(
-      const wire::Config& config, const std::string& python,
-      const std::vector<std::string>& imports);
+  static absl::StatusOr<std::unique_ptr<Forker>> StartPython(const wire::Config& config,
+                                                             const Options& options);
   ~Forker();
 
   // Asks for a slot; UNAVAILABLE when the process is gone. `slot` has `request` and `cell`.

@@ -88,11 +88,17 @@ class Session {
   virtual absl::StatusOr<Result> Wait(TimePoint deadline) = 0;
 };
 
+struct PythonModule {
+  std::string name;
+  std::string source;  // below 100 kB
+};
+
 struct Options {
   Level minimum = Level::kFiltered;         // Create fails below it
   Level maximum = Level::kCgroups;          // no more than this, where less is asked for
   int slots = 4;                            // programs at once
   std::vector<std::string> python_imports;  // loaded once, before any program
+  std::vector<PythonModule> python_modules;  // after them; in every program as if it were installed
   std::string python = "/usr/bin/python3";  // started with the first Python task
   // Absolute paths that programs may read and run beside /usr and the libraries.
   std::vector<std::string> readable;

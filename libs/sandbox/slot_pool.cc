@@ -105,8 +105,7 @@ absl::StatusOr<std::shared_ptr<Forker>> SlotPool::ForkerOf(Language language) {
   std::shared_ptr<Forker>& forker = forkers_[language];
   if (forker == nullptr) {
     HONE_ASSIGN_OR_RETURN(forker, language == Language::kPython
-                                      ? Forker::StartPython(isolation_.config, options_.python,
-                                                            options_.python_imports)
+                                      ? Forker::StartPython(isolation_.config, options_)
                                       : Forker::StartRunner(isolation_.config));
   }
   return forker;

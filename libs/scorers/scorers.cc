@@ -46,10 +46,7 @@ absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> MakeSandbox(const ScorerResour
   if (options.slots < 2)
     return absl::InvalidArgumentError(absl::StrCat(
         "sandbox slots are ", options.slots, ", expected 2 and more: a test has two programs"));
-  options.readable = {CodeCacheFolder()};
-  // What solutions import most; loaded once instead of in every run.
-  options.python_imports = {"bisect", "collections", "functools", "heapq",  "itertools", "json",
-                            "math",   "random",      "re",        "string", "typing"};
+  PrepareForCode(options);
   return sandbox::Sandbox::Create(options);
 }
 

@@ -49,10 +49,10 @@ TEST_CASE("Tests are prepared once for all completions of a prompt, and judge th
       "def own(x):\n    return x[0]\n"};
   const auto judge = [&](const std::string& program) {
     const code::Sides sides =
-        code::PythonSides(host, kNoDeadline, problem, program, /*every=*/true, {});
+        code::PythonSides(host, problem, program, /*every=*/true, {});
     return code::RunFunctionTest(host, sides.tester, sides.program, kNoDeadline);
   };
-  const auto tests = code::PythonSides(host, kNoDeadline, problem, "", true, {}).tester.tests;
+  const auto tests = code::PythonSides(host, problem, "", true, {}).tester.tests;
   REQUIRE(host.Prepared(tests) == "N");
   const std::string right = "def f(x):\n    return sorted(x)\ndef helper(x):\n    return x * x\n";
   const std::string wrong = "def f(x):\n    return x\ndef helper(x):\n    return x * x\n";

@@ -135,7 +135,9 @@ std::vector<Program> PythonHacks() {
        tag + "def f(x):\n    b = b'e' + b'I\\x01\\0\\0\\x004' * 2 + b'S\\0\\0\\0\\0'\n    "
              "os.write(3, struct.pack('<I', len(b)) + b)\n    return x\n"},
       {"uses the runtime's own send",
-       "import __main__\n__main__.send(b'e', 4, 4, '')\ndef f(x):\n    __main__.send(b'e', 4, 4, "
+       "import _hone_wire\n_hone_wire.send(b'e', 4, 4, '')\ndef f(x):\n    _hone_wire.send(b'e', "
+       "4, "
+       "4, "
        "'')\n    return x\n"},
       {"answers ahead",
        tag + "b = b'vN'\nos.write(3, (struct.pack('<I', 2) + b) * 100)\ndef f(x):\n    return x\n"},
@@ -143,13 +145,18 @@ std::vector<Program> PythonHacks() {
       {"endless frame", tag + "def f(x):\n    os.write(3, struct.pack('<I', 8 << 20))\n    import "
                               "time\n    while True: time.sleep(1)\n"},
       {"patches the encoder",
-       "import __main__\n__main__._encode = lambda v, out, d, o: out.append(b'T')\ndef f(x):\n    "
+       "import _hone_wire\n_hone_wire._encode = lambda v, out, d, o: out.append(b'T')\ndef f(x):\n "
+       "  "
+       " "
        "return x\n"},
       {"unknown tags",
-       "import __main__\n__main__._encode = lambda v, out, d, o: out.append(b'?')\ndef f(x):\n    "
+       "import _hone_wire\n_hone_wire._encode = lambda v, out, d, o: out.append(b'?')\ndef f(x):\n "
+       "  "
+       " "
        "return x\n"},
       {"names for the tester to call",
-       "import __main__\n__main__._made_from = lambda v: ('eval', ('1',)) if type(v) is not str "
+       "import _hone_wire\n_hone_wire._made_from = lambda v: ('eval', ('1',)) if type(v) is not "
+       "str "
        "else None\ndef f(x):\n    return object()\n"},
       {"exceptions by the tester's names",
        "class Failed(BaseException): pass\nclass Gone(BaseException): pass\ndef f(x):\n    raise "

@@ -21,8 +21,7 @@ class CodeWorld {
     options.minimum = sandbox::Level::kLimits;
     options.maximum = maximum;
     options.slots = slots;
-    options.readable = {CodeCacheFolder()};
-    options.python_imports = CodePythonImports();
+    PrepareForCode(options);
     absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> made = sandbox::Sandbox::Create(options);
     REQUIRE_OK(made);
     sandbox_ = *std::move(made);

@@ -23,27 +23,6 @@ absl::StatusOr<Host::Pair> Host::StartPair(const sandbox::Task& tester,
   return pair;
 }
 
-std::string Host::Packed(const std::string& python, TimePoint deadline) {
-  {
-    MutexLock lock(mu_);
-    const auto found = packed_.find(python);
-    if (found != packed_.end()) return found->second;
-  }
-  sandbox::Task task;
-  task.language = sandbox::Language::kPython;
-  task.source =
-      "import marshal\n"
-      "print(marshal.dumps(compile(open('source').read(), 'runtime.py', 'exec')).hex(), end='')\n";
-  task.files = {{"source", python}};
-  const absl::StatusOr<sandbox::Result> result = sandbox_.Run(task, deadline);
-  if (!result.ok() || result->ending != sandbox::Ending::kExited || result->exit_code != 0)
-    return python;
-  std::string packed = absl::StrCat("import marshal\nexec(marshal.loads(bytes.fromhex('",
-                                    result->stdout_data, "')))\n");
-  MutexLock lock(mu_);
-  return packed_.emplace(python, std::move(packed)).first->second;
-}
-
 std::string Host::Prepared(const std::string& tests) const {
   MutexLock lock(mu_);
   const auto found = prepared_.find(tests);

@@ -41,10 +41,6 @@ class Host {
   absl::StatusOr<Pair> StartPair(const sandbox::Task& tester, const sandbox::Task& program,
                                  TimePoint deadline);
 
-  // A short source that runs `python`, which is compiled once by the sandbox's own interpreter:
-  // compiling takes longer than most tests. `python` itself where that does not work.
-  std::string Packed(const std::string& python, TimePoint deadline);
-
   // What a tester made of `tests` before it met the program, as a value (wire.h): parsing and
   // compiling them takes as long as running them, and the completions of a group share them. "N"
   // where nothing is kept.
@@ -54,13 +50,11 @@ class Host {
  private:
   static constexpr size_t kMostPrepared = size_t{64} << 20;  // bytes; then all are forgotten
 
-
   sandbox::Sandbox& sandbox_;
   Compiler compiler_;
   std::timed_mutex pairing_;
   mutable Mutex mu_;
-  std::map<std::string, std::string> packed_ ABSL_GUARDED_BY(mu_);  // by source
-  std::map<std::string, std::string> prepared_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::string> prepared_ ABSL_GUARDED_BY(mu_);  // by tests
   size_t prepared_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
+#include "libs/reward/code/embedded.h"
 #include "libs/reward/code/extract.h"
 #include "libs/reward/code/host.h"
 #include "libs/reward/code/problem.h"
@@ -52,9 +53,8 @@ class CodeScorer final : public Scorer {
     if (problem.form == Form::kPrograms) return JudgeProgram(problem, program, deadline);
     switch (program.language) {
       case Language::kPython:
-        return Run(
-            PythonSides(*host_, deadline, problem, program.source, rules_.fraction, rules_.limits),
-            deadline);
+        return Run(PythonSides(*host_, problem, program.source, rules_.fraction, rules_.limits),
+                   deadline);
       case Language::kJavaScript:
         return Run(JavaScriptSides(problem, program.source, rules_.fraction, rules_.limits),
                    deadline);
@@ -149,9 +149,7 @@ absl::StatusOr<std::unique_ptr<Scorer>> MakeCodeScorer(const std::shared_ptr<Hos
   return std::make_unique<CodeScorer>(host, std::move(rules));
 }
 
-}  // namespace
-
-std::string CodeCacheFolder() {
+std::string CacheFolder() {
   const char* chosen = std::getenv("HONE_CODE_CACHE");
   const std::string folder = chosen != nullptr && *chosen != '\0'
                                  ? std::string(chosen)
@@ -160,14 +158,23 @@ std::string CodeCacheFolder() {
   return folder;
 }
 
-std::vector<std::string> CodePythonImports() {
-  return {"ast",   "bisect",    "collections", "copy",    "datetime", "functools",
-          "heapq", "itertools", "math",        "marshal", "operator", "random",
-          "re",    "string",    "struct",      "types",   "typing"};
+}  // namespace
+
+void PrepareForCode(sandbox::Options& options) {
+  options.readable.push_back(CacheFolder());
+  // What testers and most programs import.
+  for (const char* name : {"ast", "bisect", "collections", "copy", "datetime", "functools", "heapq",
+                           "itertools", "json", "marshal", "math", "operator", "random", "re",
+                           "string", "struct", "symtable", "types", "typing"})
+    options.python_imports.push_back(name);
+  for (const auto& [name, source] :
+       {std::pair("_hone_wire", WirePython()), std::pair("_hone_candidate", CandidatePython()),
+        std::pair("_hone_tester", TesterPython())})
+    options.python_modules.push_back({name, std::string(source)});
 }
 
 absl::Status RegisterCodeScorers(Registry& registry, sandbox::Sandbox* sandbox) {
-  const auto host = std::make_shared<Host>(sandbox, CodeCacheFolder());
+  const auto host = std::make_shared<Host>(sandbox, CacheFolder());
   return registry.Register(
       {"code", "the program in the completion passes the prompt's tests, in a sandbox", "1"},
       [host](Options& options) { return MakeCodeScorer(host, options); });

@@ -13,17 +13,13 @@
 
 namespace hone {
 
-// Where the precompiled C++ header is kept: $HONE_CODE_CACHE, else a folder of this user in
-// /var/tmp; made where it is missing. Put it among the folders that sandboxed programs may read
-// (sandbox::Options.readable).
-std::string CodeCacheFolder();
+// Adds to `options` what the programs of `code` need: the Python that is loaded once for all of
+// them, and read access to the folder of the precompiled C++ header ($HONE_CODE_CACHE, else a folder
+// of this user in /var/tmp; made where it is missing).
+void PrepareForCode(sandbox::Options& options);
 
-// What testers and most programs import: for sandbox::Options.python_imports, so that it is loaded
-// once.
-std::vector<std::string> CodePythonImports();
-
-// Adds `code` to `registry`. `sandbox` must outlive the scorers and needs two slots at least.
-// ALREADY_EXISTS when the name is taken.
+// Adds `code` to `registry`. `sandbox` was made with such options, must outlive the scorers and
+// needs two slots at least. ALREADY_EXISTS when the name is taken.
 absl::Status RegisterCodeScorers(Registry& registry, sandbox::Sandbox* sandbox);
 
 }  // namespace hone

@@ -26,10 +26,10 @@ sandbox::Limits Patient(sandbox::Limits limits) {
   return limits;
 }
 
-Side Python(std::string source, std::string load, const sandbox::Limits& limits) {
+Side Python(absl::string_view module, std::string load, const sandbox::Limits& limits) {
   Side side;
   side.task.language = sandbox::Language::kPython;
-  side.task.source = std::move(source);
+  side.task.source = absl::StrCat("import ", module, "\n", module, ".main()\n");
   side.task.limits = limits;
   side.load = std::move(load);
   return side;
@@ -103,8 +103,8 @@ absl::StatusOr<Head> ParseHead(absl::string_view line) {
 
 }  // namespace
 
-Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const std::string& source,
-                  bool every, const sandbox::Limits& limits) {
+Sides PythonSides(const Host& host, const Problem& problem, const std::string& source, bool every,
+                  const sandbox::Limits& limits) {
   std::string load;
   PutText(load, problem.form == Form::kCheck ? problem.prompt : "");
   PutCount(load, 'L', problem.tests.size());
@@ -113,12 +113,8 @@ Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const 
   PutCount(load, 'L', problem.own_names.size());
   for (const std::string& name : problem.own_names) PutText(load, name);
   PutBool(load, every);
-  const auto packed = [&](absl::string_view main) {
-    return host.Packed(absl::StrCat(WirePython(), "\n", main), deadline);
-  };
-  Sides sides{Python(packed(TesterPython()), absl::StrCat(load, host.Prepared(load)),
-                     Patient(limits)),
-              Python(packed(CandidatePython()), Texts({source}), limits)};
+  Sides sides{Python("_hone_tester", absl::StrCat(load, host.Prepared(load)), Patient(limits)),
+              Python("_hone_candidate", Texts({source}), limits)};
   sides.tester.tests = std::move(load);
   return sides;
 }

@@ -17,8 +17,8 @@ struct Sides {
 };
 
 // `every`: go on after a failed test. The limits hold for each side.
-Sides PythonSides(Host& host, TimePoint deadline, const Problem& problem, const std::string& source,
-                  bool every, const sandbox::Limits& limits);
+Sides PythonSides(const Host& host, const Problem& problem, const std::string& source, bool every,
+                  const sandbox::Limits& limits);
 Sides JavaScriptSides(const Problem& problem, const std::string& source, bool every,
                       const sandbox::Limits& limits);
 // All or nothing: the tests of a shell have no parts.

@@ -5,9 +5,11 @@
 // which is a third of the time of a small program. The price: `random` starts from the same state
 // in every program, which is what a verdict that can be repeated wants anyway.
 
+#include "libs/sandbox/runner/huge_text.h"
 #include "libs/sandbox/runner/serve.h"
 
 extern "C" __attribute__((visibility("default"))) const char* hone_sandbox_serve(int64_t* size) {
+  hone::sandbox::MoveTextToHugePages();
   const hone::sandbox::Source source = hone::sandbox::Serve();
   *size = source.size;
   return source.data;

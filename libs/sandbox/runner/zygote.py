@@ -1,5 +1,6 @@
-# The interpreter that every Python program is forked from. Arguments: the module, then what to
-# import beforehand. Everything here is visible to programs, and holds nothing of theirs.
+# The interpreter that every Python program is forked from. Arguments: the module of the forker, then
+# what to import beforehand: names, and "name\nsource" of modules that are no files. Everything here
+# is visible to programs, and holds nothing of theirs.
 import atexit, builtins, ctypes, gc, importlib, linecache, os, random, sys, threading, traceback
 
 
@@ -63,7 +64,12 @@ while True:
 def start():
     module, *names = sys.argv[1:]
     for name in names:
-        importlib.import_module(name)
+        name, _, source = name.partition("\n")
+        if source:
+            made = sys.modules[name] = type(sys)(name)
+            exec(compile(source, name + ".py", "exec", dont_inherit=True), made.__dict__)
+        else:
+            importlib.import_module(name)
     serve = ctypes.PyDLL(module).hone_sandbox_serve
     serve.restype = ctypes.c_void_p
     size = ctypes.c_int64()

@@ -1,8 +1,11 @@
-# The side of the program under test. Nothing here is trusted: whatever the program does to this
-# process, all that leaves it are values.
+# Module _hone_candidate: the side of the program under test. Nothing here is trusted: whatever the
+# program does to this process, all that leaves it are values.
+import builtins
 import itertools
 import sys
 import types
+
+from _hone_wire import U64, decode, put_bytes, receive, rehearse, send
 
 MOST_ITEMS = 1 << 18
 
@@ -16,8 +19,8 @@ class _Objects:
     def encode(self, value, out):
         self.by_number.append(value)
         name = type(value).__name__.encode("utf-8", "replace")
-        out.append(b"H" + _U64.pack(len(self.by_number) - 1))
-        _bytes(b"S", name, out)
+        out.append(b"H" + U64.pack(len(self.by_number) - 1))
+        put_bytes(b"S", name, out)
 
     def decode(self, number, name):
         return self.by_number[number]
@@ -77,7 +80,6 @@ def main():
         return
     send(b"o")
     namespace = module.__dict__
-    import builtins
     namespace["__builtins__"] = builtins
     while True:
         try:
@@ -91,4 +93,28 @@ def main():
             send(b"x", *_why(error))
 
 
-main()
+_PROGRAM = """
+from typing import List, Optional
+
+def f(numbers: List[int], words: Optional[str] = None) -> List[int]:
+    \"\"\" Some text.
+    >>> f([1], 'a')
+    [2]
+    \"\"\"
+    found = []
+    for i, n in enumerate(numbers):
+        if n > 0 and words:
+            found.append(n * len(words) + i)
+    return sorted(found, key=lambda n: -n)
+"""
+
+
+def _rehearse():
+    for _ in range(4):
+        rehearse(main, (b"l", _PROGRAM), *[
+            (b"c", "call", "f", arguments, {})
+            for arguments in ([[1, 2]], [[3], "ab"], [(1, 2.5), "x"], [{"k": None}, True], [None], ["abc", "b"])])
+        del sys.modules["candidate"]
+
+
+_rehearse()

@@ -1,11 +1,14 @@
-# The trusted side: runs the tests of the data set. The program under test is another process;
-# here are only proxies, whose calls travel as plain values. What comes back was made by this
+# Module _hone_tester, the trusted side: runs the tests of the data set. The program under test is
+# another process; here are only proxies, whose calls travel as plain values. What comes back was made by this
 # process out of plain types, so that no operator, attribute or frame of it belongs to the program.
 import ast
 import builtins
 import importlib
 import marshal
+import symtable
 import sys
+
+from _hone_wire import U64, NotPlain, decode, put_bytes, receive, rehearse, send
 
 
 class CandidateError(Exception):
@@ -39,8 +42,8 @@ def _ask(operation, target, *arguments, **keywords):
 
 def _encode_remote(value, out):
     if isinstance(value, Remote):
-        out.append(b"H" + _U64.pack(object.__getattribute__(value, "_number")))
-        _bytes(b"S", b"", out)
+        out.append(b"H" + U64.pack(object.__getattribute__(value, "_number")))
+        put_bytes(b"S", b"", out)
     elif isinstance(value, Function):
         raise NotPlain("a function of the program")
     else:
@@ -145,52 +148,66 @@ class Tally:
             raise Failed
 
 
-class _Counting(ast.NodeTransformer):
-    """assert X  ->  try: if X: hold(n) else: fail(n)  except Exception: fail(n, error)"""
-
-    def __init__(self):
-        self.texts = []
-
-    def visit_Assert(self, node):
-        number = len(self.texts)
-        self.texts.append(ast.unparse(node.test)[:160])
-        text = ast.Constant(self.texts[-1])
-
-        def call(name, *arguments):
-            function = ast.Attribute(ast.Name("__tally__", ast.Load()), name, ast.Load())
-            return ast.Expr(ast.Call(function, [ast.Constant(number), *arguments], []))
-
-        handler = ast.ExceptHandler(ast.Name("Exception", ast.Load()), "__error__",
-                                    [call("fail", text, ast.Name("__error__", ast.Load()))])
-        handler.type = ast.Attribute(ast.Name("__tally__", ast.Load()), "Exception", ast.Load())
-        judged = ast.If(node.test, [call("hold")], [call("fail", text)])
-        return ast.copy_location(ast.Try([judged], [handler], [], []), node)
-
-
 Tally.Exception = Exception
 
 
-def _free_names(tree, known):
-    stored, loaded = set(known), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            stored.add(node.name)
-        elif isinstance(node, ast.arg):
-            stored.add(node.arg)
-        elif isinstance(node, ast.alias):
-            stored.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            stored.add(node.name)
-    return loaded - stored
+def _judge(body, lines, number):
+    """assert X  ->  try: if X: hold(n) else: fail(n)  except Exception: fail(n, error)
+    in all statements of `body`; gives the n after the last. Expressions have no statements: walking
+    them, as ast.NodeTransformer does, takes longer than the tests."""
+    for i, node in enumerate(body):
+        if isinstance(node, ast.Assert):
+            body[i] = _judged(node, number, _text(node.test, lines))
+            number += 1
+            continue
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            number = _judge(getattr(node, field, ()), lines, number)
+    return number
 
 
-def _module_names(tree):
+def _judged(node, number, text):
+    place = {"lineno": node.lineno, "col_offset": node.col_offset,
+             "end_lineno": node.end_lineno, "end_col_offset": node.end_col_offset}
+
+    def of_tally(name):
+        return ast.Attribute(ast.Name("__tally__", ast.Load(), **place), name, ast.Load(), **place)
+
+    def call(name, *arguments):
+        return ast.Expr(ast.Call(of_tally(name), [ast.Constant(number, **place), *arguments], [], **place), **place)
+
+    why = ast.Constant(text, **place)
+    handler = ast.ExceptHandler(of_tally("Exception"), "__error__",
+                                [call("fail", why, ast.Name("__error__", ast.Load(), **place))], **place)
+    return ast.Try([ast.If(node.test, [call("hold")], [call("fail", why)], **place)], [handler], [], [], **place)
+
+
+def _text(node, lines):
+    """The source of an expression; columns count bytes."""
+    source = b"\n".join(lines[node.lineno - 1:node.end_lineno])
+    end = len(source) - len(lines[node.end_lineno - 1]) + node.end_col_offset
+    return " ".join(source[node.col_offset:end].decode("utf-8", "replace").split())[:160]
+
+
+def _free_names(test, known):
+    """What `test` and its functions take from the module, but neither it nor `known` defines."""
+    used, made, tables = set(), set(known), [symtable.symtable(test, "tests.py", "exec")]
+    for table in tables:
+        top = table is tables[0]
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if top or symbol.is_global():
+                if symbol.is_assigned() or symbol.is_imported():
+                    made.add(symbol.get_name())
+                if symbol.is_referenced():
+                    used.add(symbol.get_name())
+    return used - made
+
+
+def _module_names(tree, names):
     """Of `math.isclose(...)` in tests that import nothing: never the program's to define."""
-    used = {node.value.id for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
-    return used & sys.stdlib_module_names
+    names = names & sys.stdlib_module_names
+    return names and names & {node.value.id for node in ast.walk(tree)
+                              if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
 
 
 def _compile_setup(setup):
@@ -203,20 +220,18 @@ def _compile_setup(setup):
 def _prepare(tests, known):
     """Code of each test, the number of assert statements, modules and names that the tests take from
     elsewhere. `tests` must parse."""
-    trees = [ast.parse(test) for test in tests]
-    counting = _Counting()
-    trees = [ast.fix_missing_locations(counting.visit(tree)) for tree in trees]
-    modules, functions, known = set(), set(), set(known)
-    for tree in trees:
-        of_modules = _module_names(tree)
-        for name in _free_names(tree, known):
-            if name in of_modules:
-                modules.add(name)
-            elif not hasattr(builtins, name):
-                functions.add(name)
+    codes, number, modules, functions, known = [], 0, set(), set(), set(known)
+    for test in tests:
+        tree = ast.parse(test)
+        names = _free_names(test, known)
+        of_modules = _module_names(tree, names)
+        modules |= of_modules
+        functions |= {name for name in names - of_modules if not hasattr(builtins, name)}
         known |= modules | functions
-    return ([compile(tree, "tests.py", "exec", dont_inherit=True) for tree in trees],
-            len(counting.texts), sorted(modules), sorted(functions))
+        lines = test.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8").split(b"\n")
+        number = _judge(tree.body, lines, number)
+        codes.append(compile(tree, "tests.py", "exec", dont_inherit=True))
+    return codes, number, sorted(modules), sorted(functions)
 
 
 def _run(setup, tests, entry_point, own_names, every, prepared):
@@ -277,4 +292,31 @@ def main():
     send(b"e", *result)
 
 
-main()
+_PROMPT = """
+from typing import List
+
+def f(numbers: List[int]) -> List[int]:
+    \"\"\" Some text. \"\"\"
+"""
+_TESTS = """
+METADATA = {"author": "a", "dataset": "test"}
+
+def check(candidate):
+    assert candidate([1, 2]) == [2, 3], "some"
+    assert abs(candidate(n for n in (1, 2))[0] - math.pi) > 1e-6
+    for i in range(3):
+        assert candidate([i, "a"]) == (True, None)
+    assert candidate({"k": 2.5}) == {"k": 2.5}
+    assert f(1)
+"""
+
+
+def _rehearse():
+    for every in (True, False) * 2:
+        messages = []
+        answers = [(b"v", [2, 3]), (b"x", "ValueError", "why"), *[(b"v", (True, None))] * 3, (b"v", {"k": 2.5}),
+                   (b"v", True)]
+        rehearse(main, (b"l", _PROMPT, [_TESTS], "f", [], every, None), *answers)
+
+
+_rehearse()
