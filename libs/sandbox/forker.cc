@@ -24,6 +24,11 @@ namespace {
 // Python with seventeen imports takes 40 ms here; a loaded machine takes its time.
 constexpr Duration kStartTime = std::chrono::seconds(60);
 
+// As the forker sees it.
+std::string ModulePath() {
+  return absl::StrCat("/proc/self/fd/", wire::kModuleFd);
+}
+
 absl::Status Pair(int type, FileDescriptor& host, FileDescriptor& slot) {
   int fds[2];
   if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) != 0)
@@ -84,14 +89,8 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::StartPython(const wire::Config& 
                                                             const Options& options) {
   // -I would ignore PYTHONHASHSEED, which makes sets come out in the same order in every run; the
   // environment has nothing else, so that -P -s -S isolate as much.
-  std::vector<std::string> argv = {options.python,
-                                   "-P",
-                                   "-s",
-                                   "-S",
-                                   "-B",
-                                   "-c",
-                                   std::string(ZygoteScript()),
-                                   absl::StrCat("/proc/self/fd/", wire::kModuleFd)};
+  std::vector<std::string> argv = {
+      options.python, "-P", "-s", "-S", "-B", "-c", std::string(ZygoteScript()), ModulePath()};
   argv.insert(argv.end(), options.python_imports.begin(), options.python_imports.end());
   for (const PythonModule& m : options.python_modules)
     argv.push_back(absl::StrCat(m.name, "\n", m.source));
@@ -132,12 +131,13 @@ absl::StatusOr<std::unique_ptr<Forker>> Forker::Exec(const wire::Config& config,
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   const bool python = argv[0][0] == '/';
-  const std::string path = python ? argv[0] : absl::StrCat("/proc/self/fd/", wire::kModuleFd);
+  const std::string path = python ? argv[0] : ModulePath();
   std::vector<char*> arguments;
   for (std::string& a : argv) arguments.push_back(a.data());
   arguments.push_back(nullptr);
-  std::string environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONHASHSEED=0",
-                               "HOME=/nonexistent"};
+  std::vector<std::string> environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONHASHSEED=0",
+                                          "HOME=/nonexistent"};
+  if (python) environment.push_back(absl::StrCat("LD_PRELOAD=", ModulePath()));
   std::vector<char*> variables;
   for (std::string& v : environment) variables.push_back(v.data());
   variables.push_back(nullptr);
