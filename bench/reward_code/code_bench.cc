@@ -1,15 +1,20 @@
 // code_bench FOLDER [ITEMS] [LEVEL]: times the scorer `code` on HumanEval's references
 // (FOLDER/HumanEval.jsonl.gz) and on completions in C++ (FOLDER/humaneval-cpp.jsonl), one item at a
 // time, and next to them what a harness without precompiled header and cache does: one cold g++ -O0
-// per item, in the same sandbox.
+// per item, in the same sandbox; for Python: reference and tests in one fresh interpreter. For
+// rates per processor: taskset -c 1 code_bench ...
 
 #include <zlib.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
+#include "bench/sandbox/spawn.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/base/check.h"
 #include "libs/reward/code/scorer.h"
@@ -65,45 +70,58 @@ void Print(const char* what, std::vector<double> seconds) {
   std::fflush(stdout);
 }
 
-int Main(const std::string& folder, size_t most, int level) {
-  sandbox::Options options;
-  options.minimum = sandbox::Level::kLimits;
-  options.maximum = static_cast<sandbox::Level>(level);
-  PrepareForCode(options);
-  auto sandbox = sandbox::Sandbox::Create(options);
-  HONE_CHECK(sandbox.ok()) << sandbox.status().ToString();
-  std::printf("isolation level %d\n", static_cast<int>((*sandbox)->level()));
-  Registry registry;
-  HONE_CHECK(RegisterCodeScorers(registry, sandbox->get()).ok());
-  v1::RewardSpec spec;
-  spec.add_scorers()->set_name("code");
-  const auto function = RewardFunction::Create(spec, registry);
-  HONE_CHECK(function.ok()) << function.status().ToString();
-
-  std::vector<double> seconds;
+struct Series {
+  const char* what;
+  std::vector<double> seconds = {};
   int correct = 0;
-  const auto score = [&](const v1::ScoreItem& item) {
-    seconds.push_back(Seconds([&] { correct += function->Score(item).correct(); }));
-  };
-  const auto report = [&](const char* what) {
-    Print(what, std::exchange(seconds, {}));
-    std::printf("%58s %5d correct\n", "", std::exchange(correct, 0));
-  };
+};
 
-  std::vector<v1::ScoreItem> python, cpp, next;
-  for (const Json& row : Lines(folder + "/HumanEval.jsonl.gz", most))
-    python.push_back(Item(row, row["canonical_solution"]));
-  score(python[0]);  // starts the interpreter
-  seconds.clear();
-  correct = 0;
-  for (const v1::ScoreItem& item : python) score(item);
-  report("Python, HumanEval references, two processes each");
-  for (v1::ScoreItem& item : python) {
-    item.set_completion(item.completion() + "\n# another\n");
-    score(item);
+void Print(std::vector<Series>& all) {
+  for (Series& s : all) {
+    Print(s.what, s.seconds);
+    if (s.correct > 0) std::printf("%58s %5d correct\n", "", s.correct);
   }
-  report("Python, another completion of each");
+}
 
+struct World {
+  std::unique_ptr<sandbox::Sandbox> sandbox;
+  Registry registry;
+  std::optional<RewardFunction> function;
+
+  void Score(const v1::ScoreItem& item, Series& series) const {
+    series.seconds.push_back(Seconds([&] { series.correct += function->Score(item).correct(); }));
+  }
+};
+
+// In turns, so that whatever else the machine does is in all of them.
+void Python(const World& world, const std::string& folder, size_t most) {
+  std::vector<Series> series = {{"Python, HumanEval references, two processes each"},
+                                {"Python, another completion of each"},
+                                {"the same as one program, python3 -I -S"},
+                                {"the same as one program, bubblewrap, python3 -I -S"}};
+  const std::vector<Json> rows = Lines(folder + "/HumanEval.jsonl.gz", most);
+  (*world.function).Score(Item(rows[0], rows[0]["canonical_solution"]));  // starts the interpreter
+  std::vector<std::string> bubblewrap = Bubblewrap();
+  bubblewrap[0] = InPath(bubblewrap[0]);
+  for (const Json& row : rows) {
+    const std::string solution = row["canonical_solution"];
+    world.Score(Item(row, solution), series[0]);
+    world.Score(Item(row, solution + "\n# another\n"), series[1]);
+    std::vector<std::string> bare = {"/usr/bin/python3", "-I", "-S", "-c",
+                                     absl::StrCat(row["prompt"].get<std::string>(), solution, "\n",
+                                                  row["test"].get<std::string>(), "\ncheck(",
+                                                  row["entry_point"].get<std::string>(), ")\n")};
+    series[2].seconds.push_back(Seconds([&] { Spawn(bare); }));
+    if (bubblewrap[0].empty()) continue;
+    bare.insert(bare.begin(), bubblewrap.begin(), bubblewrap.end());
+    series[3].seconds.push_back(Seconds([&] { Spawn(bare); }));
+  }
+  if (bubblewrap[0].empty()) series.pop_back();
+  Print(series);
+}
+
+void Cpp(const World& world, const std::string& folder, size_t most) {
+  std::vector<v1::ScoreItem> cpp, next;
   const std::vector<Json> rows = Lines(folder + "/humaneval-cpp.jsonl", most);
   for (const Json& row : rows) {
     cpp.push_back(Item(row, row["gpt_solution"]));
@@ -112,22 +130,15 @@ int Main(const std::string& folder, size_t most, int level) {
     if (const size_t end = other.rfind("```"); end != 0) other.insert(end, "// another\n");
     next.push_back(Item(row, other));
   }
-  std::printf("precompiled header: %.1f s\n", Seconds([&] { function->Score(cpp[0]); }));
-  // In turns, so that whatever else the machine does is in all of them.
-  struct Series {
-    const char* what;
-    std::vector<double> seconds;
-    int correct = 0;
-  };
-  Series series[] = {{"C++, the first completion of a prompt (tests compiled too)", {}},
-                     {"C++, another completion of it", {}},
-                     {"C++, the same completion again", {}},
-                     {"cold g++ -O0 of prompt and tests, not run (correct: built)", {}}};
+  std::printf("precompiled header: %.1f s\n", Seconds([&] { world.function->Score(cpp[0]); }));
+  std::vector<Series> series = {{"C++, the first completion of a prompt (tests compiled too)"},
+                                {"C++, another completion of it"},
+                                {"C++, the same completion again"},
+                                {"cold g++ -O0 of prompt and tests, not run (correct: built)"}};
   for (size_t i = 1; i < cpp.size(); ++i) {
-    const v1::ScoreItem* scored[] = {&cpp[i], &next[i], &next[i]};
-    for (int k = 0; k < 3; ++k)
-      series[k].seconds.push_back(
-          Seconds([&] { series[k].correct += function->Score(*scored[k]).correct(); }));
+    world.Score(cpp[i], series[0]);
+    world.Score(next[i], series[1]);
+    world.Score(next[i], series[2]);
     sandbox::Task task;
     task.argv = {"/usr/bin/env", "TMPDIR=.",   "/usr/bin/g++", "-std=gnu++17", "-O0",
                  "-w",           "program.cc", "-o",           "program"};
@@ -138,16 +149,31 @@ int Main(const std::string& folder, size_t most, int level) {
     task.limits.memory_bytes = int64_t{2} << 30;
     task.limits.cpu_seconds = 60;
     series[3].seconds.push_back(Seconds([&] {
-      auto result = (*sandbox)->Run(task, kNoDeadline);
+      auto result = world.sandbox->Run(task, kNoDeadline);
       HONE_CHECK(result.ok());
       series[3].correct += result->outputs.size() == 1;
     }));
   }
-  for (Series& s : series) {
-    seconds = std::move(s.seconds);
-    correct = s.correct;
-    report(s.what);
-  }
+  Print(series);
+}
+
+int Main(const std::string& folder, size_t most, int level) {
+  sandbox::Options options;
+  options.minimum = sandbox::Level::kLimits;
+  options.maximum = static_cast<sandbox::Level>(level);
+  PrepareForCode(options);
+  auto sandbox = sandbox::Sandbox::Create(options);
+  HONE_CHECK(sandbox.ok()) << sandbox.status().ToString();
+  World world{*std::move(sandbox), {}, {}};
+  std::printf("isolation level %d\n", static_cast<int>(world.sandbox->level()));
+  HONE_CHECK(RegisterCodeScorers(world.registry, world.sandbox.get()).ok());
+  v1::RewardSpec spec;
+  spec.add_scorers()->set_name("code");
+  auto function = RewardFunction::Create(spec, world.registry);
+  HONE_CHECK(function.ok()) << function.status().ToString();
+  world.function = *std::move(function);
+  Python(world, folder, most);
+  Cpp(world, folder, most);
   return 0;
 }
 

@@ -1,5 +1,6 @@
-// How fast small programs run, on one processor, in turns with a bare interpreter, bubblewrap and a
-// plain fork and exec, so that a busy moment hits all of them:
+// How fast small programs run, on one processor, in turns with a bare interpreter, a plain fork and
+// exec, and those of bubblewrap, isolate and nsjail that are in PATH, so that a busy moment hits
+// all of them:
 //
 //   sandbox_bench [seconds for each] [processor] [the only level, as for a profile]
 //
@@ -7,11 +8,8 @@
 //
 //   sandbox_bench soak RUNS LEVEL
 
-#include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,11 +22,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "bench/sandbox/spawn.h"
 #include "libs/base/file.h"
 #include "libs/sandbox/cgroup.h"
 #include "libs/sandbox/sandbox.h"
-
-extern char** environ;
 
 namespace hone::sandbox {
 namespace {
@@ -64,24 +61,6 @@ void RunOnce(Sandbox& sandbox) {
   }
 }
 
-void Spawn(std::vector<std::string> argv) {
-  std::vector<char*> arguments;
-  for (std::string& a : argv) arguments.push_back(a.data());
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  pid_t pid = 0;
-  int status = 1;
-  if (posix_spawn(&pid, argv[0].c_str(), &actions, nullptr, arguments.data(), environ) == 0)
-    waitpid(pid, &status, 0);
-  posix_spawn_file_actions_destroy(&actions);
-  if (status != 0) {
-    std::printf("%s failed\n", argv[0].c_str());
-    std::exit(1);
-  }
-}
-
 struct Way {
   std::string name;
   std::function<void()> run;
@@ -111,16 +90,18 @@ void Speed(double seconds_each, int processor, int only_level) {
   const bool others = only_level < 0;
   const std::vector<std::string> bare = {"/usr/bin/python3", "-I", "-S", "-c", kProgram};
   if (others) ways.push_back({"python3 -I -S", [&] { Spawn(bare); }, {}});
-  if (others && access("/usr/bin/bwrap", X_OK) == 0) {
-    std::vector<std::string> argv = {"/usr/bin/bwrap", "--unshare-all", "--die-with-parent",
-                                     "--ro-bind",      "/usr",          "/usr",
-                                     "--symlink",      "usr/lib",       "/lib",
-                                     "--symlink",      "usr/lib64",     "/lib64",
-                                     "--proc",         "/proc",         "--dev",
-                                     "/dev",           "--tmpfs",       "/tmp"};
+  const auto rival = [&](const std::string& name, std::vector<std::string> argv) {
+    argv[0] = InPath(argv[0]);
+    if (!others || argv[0].empty()) return;
     argv.insert(argv.end(), bare.begin(), bare.end());
-    ways.push_back({"bubblewrap, python3 -I -S", [argv] { Spawn(argv); }, {}});
-  }
+    ways.push_back({name + ", python3 -I -S", [argv] { Spawn(argv); }, {}});
+  };
+  rival("bubblewrap", Bubblewrap());
+  const std::string isolate = InPath("isolate");
+  if (others && !isolate.empty()) Spawn({isolate, "--silent", "--init"});
+  rival("isolate --run", {"isolate", "--silent", "--run", "--"});
+  rival("nsjail", {"nsjail", "--really_quiet", "-Mo", "--user", "65534", "--group", "65534", "-R",
+                   "/usr", "-s", "usr/lib:/lib", "-s", "usr/lib64:/lib64", "-T", "/tmp", "--"});
   if (others) ways.push_back({"fork and exec of /bin/true", [] { Spawn({"/bin/true"}); }, {}});
 
   for (Way& way : ways) way.run();
@@ -157,6 +138,7 @@ void Speed(double seconds_each, int processor, int only_level) {
     }
     std::printf("\n");
   }
+  if (others && !isolate.empty()) Spawn({isolate, "--silent", "--cleanup"});
 }
 
 std::string Children() {
