@@ -1,24 +1,14 @@
 #include "libs/engine/engine.h"
 
 #include <algorithm>
-#include <bit>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/engine/sequence.h"
-#include "libs/ops/embedding.h"
 #include "libs/ops/head.h"
-#include "libs/ops/linear.h"
 
 namespace hone {
-namespace {
-// Greedy logprobs are those of the distribution itself.
-float InverseTemperatureOf(const v1::SamplingParams& p) {
-  return p.greedy() ? 1 : ops::InverseTemperature(p.temperature());
-}
-}  // namespace
 
 Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const Options& options,
                Sink sink)
@@ -29,11 +19,12 @@ Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const
       sink_(std::move(sink)),
       device_(transformer.table(), options.threads),
       arena_(transformer.table()),
+      blocks_((options.cache_tokens + BlockAllocator::kBlockTokens - 1) /
+              BlockAllocator::kBlockTokens),
+      // One block more for the sequences that fill up a pass (FillUp).
       cache_(transformer.config(),
-             (options.cache_tokens + BlockAllocator::kBlockTokens - 1) /
-                 BlockAllocator::kBlockTokens * BlockAllocator::kBlockTokens,
-             options.dtype, transformer.table()),
-      blocks_(cache_.rows() / BlockAllocator::kBlockTokens) {
+             (blocks_.total() + (device_.records() ? 1 : 0)) * BlockAllocator::kBlockTokens,
+             options.dtype, transformer.table()) {
   HONE_CHECK(vocab_ <= transformer.config().vocab) << vocab_;
 }
 
@@ -56,6 +47,7 @@ void Engine::SetWeights(std::shared_ptr<const Weights> weights, int64_t version,
   HONE_CHECK(&weights->table() == &device_.table()) << weights->table().name;
   weights_ = std::move(weights);
   version_ = version;
+  passes_.clear();
   if (in_flight == InFlight::kKeep) return;
   for (const auto& g : groups_) {
     g->prompt.Free(blocks_);
@@ -144,46 +136,6 @@ void Engine::Admit() {
   }
 }
 
-bool Engine::Step() {
-  Admit();
-  if (groups_.empty()) return false;
-  HONE_CHECK(weights_ != nullptr);
-  for (const auto& g : groups_) {
-    g->in_batch = false;
-    for (Sequence& s : g->sequences) s.in_batch = false;
-  }
-  Plan plan;
-  plan.budget = options_.max_batch_tokens;
-  plan.batch.q_start = {0};
-  plan.batch.kv_start = {0};
-  PlanDecode(plan);
-  PlanPrefill(plan);
-  HONE_CHECK(plan.batch.tokens() > 0) << "nothing fits into the cache";
-  arena_.Reset();
-  const Matrix hidden = transformer_.Infer(device_, arena_, *weights_, plan.batch, cache_);
-  if (!plan.draws.empty()) Sample(plan, hidden);
-  Sweep();
-  return true;
-}
-
-void Engine::Take(Group& group, Sequence& s, int32_t token, float logp, float entropy,
-                  float kept_mass) {
-  v1::Completion& c = s.completion;
-  s.tokens.push_back(token);
-  c.add_token_ids(token);
-  c.add_logprobs(logp);
-  const v1::SamplingParams& p = group.request.sampling;
-  const bool truncates = !p.greedy() && (p.top_k() > 0 || (p.top_p() > 0 && p.top_p() < 1));
-  if (truncates) c.add_kept_mass(kept_mass);
-  if (c.versions().empty() || c.versions().rbegin()->version() != version_)
-    c.add_versions()->set_version(version_);
-  v1::VersionRun* run = c.mutable_versions(c.versions_size() - 1);
-  run->set_tokens(run->tokens() + 1);
-  s.entropy_sum += entropy;
-  ++generated_tokens_;
-  if (const auto reason = s.stopping->Append(token)) Finish(group, s, *reason);
-}
-
 void Engine::Finish(Group& group, Sequence& s, v1::FinishReason reason) {
   s.done = true;
   s.own.Free(blocks_);
@@ -206,54 +158,6 @@ void Engine::Sweep() {
     g->prompt.Free(blocks_);
     return true;
   });
-}
-
-void Engine::Sample(Plan& plan, const Matrix& hidden) {
-  const size_t count = plan.draws.size();
-  std::vector<int32_t> rows(count), top_k(count);
-  std::vector<float> inv_temperature(count), top_p(count);
-  std::vector<uint8_t> greedy(count);
-  std::vector<uint64_t> seed(count), position(count);
-  for (size_t i = 0; i < count; ++i) {
-    const Plan::Draw& d = plan.draws[i];
-    const v1::SamplingParams& p = d.group->request.sampling;
-    rows[i] = d.row;
-    inv_temperature[i] = InverseTemperatureOf(p);
-    top_p[i] = p.top_p() > 0 ? p.top_p() : 1;
-    top_k[i] = p.top_k();
-    greedy[i] = p.greedy();
-    seed[i] = d.sequence->noise_key;
-    position[i] = d.sequence->tokens.size();
-  }
-  kernels::SampleArgs args;
-  const int32_t* index;
-  std::tie(index, args.inv_temperature, args.top_p, args.top_k, args.greedy, args.seed,
-           args.position) =
-      device_.Upload(arena_, rows, inv_temperature, top_p, top_k, greedy, seed, position);
-  const auto n = static_cast<int64_t>(count);
-  const Matrix drawn = arena_.NewMatrix(n, hidden.cols, hidden.dtype);
-  ops::GatherRows(device_, hidden, index, drawn);
-  const Matrix head = weights_->parameters.View(transformer_.layout().head());
-  const Matrix logits = arena_.NewMatrix(n, head.rows, DType::kF32);
-  ops::Linear(device_, drawn, head, logits);
-  args.logits = logits.f32();
-  args.n = n;
-  args.v = vocab_;
-  args.ldl = logits.ld;
-  // Together, so that they come in one download.
-  float* const results = arena_.NewArray<float>(4 * n);
-  args.logp = results;
-  args.entropy = results + n;
-  args.kept_mass = results + 2 * n;
-  args.token = reinterpret_cast<int32_t*>(results + 3 * n);
-  device_.Run(device_.table().sample, args);
-  std::vector<float> got(4 * count);
-  device_.Read(got.data(), results, 4 * n);
-  for (size_t i = 0; i < count; ++i) {
-    const Plan::Draw& d = plan.draws[i];
-    Take(*d.group, *d.sequence, std::bit_cast<int32_t>(got[3 * count + i]), got[i], got[count + i],
-         got[2 * count + i]);
-  }
 }
 
 absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tokens,
@@ -280,7 +184,8 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
     plan.budget = end - begin;
     AddTokens(plan, group, nullptr, begin, end);
     arena_.Reset();
-    const Matrix hidden = transformer_.Infer(device_, arena_, *weights_, plan.batch, cache_);
+    const Matrix hidden = transformer_.Infer(device_, arena_, *weights_, plan.batch,
+                                             plan.batch.Upload(device_, arena_), cache_);
     const std::vector<int32_t> next(tokens.begin() + begin + 1, tokens.begin() + end + 1);
     const std::vector<float> inverse(next.size(), InverseTemperatureOf(group.request.sampling));
     const auto [targets, inv_temperature] = device_.Upload(arena_, next, inverse);

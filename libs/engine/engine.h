@@ -1,8 +1,10 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -89,12 +91,21 @@ class Engine {
   int64_t generated_tokens() const { return generated_tokens_; }
   int64_t prefilled_tokens() const { return prefilled_tokens_; }
   int64_t preemptions() const { return preemptions_; }
+  // Steps whose pass was recorded before (Device::Record).
+  int64_t replayed_steps() const { return replayed_steps_; }
   double cache_used_ratio() const;
 
  private:
   struct Sequence;
   struct Group;
   struct Plan;
+  struct Draws;
+  // What decides where the arrays of a pass are and how large: equal shapes, equal calls.
+  struct Shape {
+    int64_t tokens, keys;
+    const void* results;
+    auto operator<=>(const Shape&) const = default;
+  };
 
   absl::Status Check(const GroupRequest& request) const;
   void Admit();
@@ -102,7 +113,9 @@ class Engine {
   void PlanPrefill(Plan& plan);
   void AddTokens(Plan& plan, Group& group, Sequence* sequence, int64_t begin, int64_t end);
   bool MakeRoom(int64_t blocks, const Group* for_group, const Sequence* for_sequence);
-  void Sample(Plan& plan, const Matrix& hidden);
+  bool FillUp(Batch& batch) const;
+  Draws UploadDraws(const Plan& plan, int64_t count);
+  void Pass(const Batch& batch, const Batch::OnDevice& arrays, const Draws& draws);
   void Take(Group& group, Sequence& sequence, int32_t token, float logp, float entropy,
             float kept_mass);
   void Finish(Group& group, Sequence& sequence, v1::FinishReason reason);
@@ -115,10 +128,14 @@ class Engine {
   const Sink sink_;
   Device device_;
   Arena arena_;
-  KvCache cache_;
   BlockAllocator blocks_;
+  KvCache cache_;
   std::shared_ptr<const Weights> weights_;
   int64_t version_ = -1;
+  // Passes of decoding steps, for these weights: null after the first of a shape, which may
+  // allocate, then recorded.
+  std::map<Shape, std::optional<Recording>> passes_;
+  int64_t replayed_steps_ = 0;
 
   std::deque<GroupRequest> waiting_;
   std::vector<std::unique_ptr<Group>> groups_;  // admitted, oldest first

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "libs/engine/engine.h"
+#include "libs/ops/head.h"
 
 namespace hone {
 
@@ -20,6 +21,11 @@ struct Engine::Sequence {
   bool done = false;
   bool in_batch = false;  // of the present step: its rows are being read and cannot be taken
 };
+
+// Greedy logprobs are those of the distribution itself.
+inline float InverseTemperatureOf(const v1::SamplingParams& p) {
+  return p.greedy() ? 1 : ops::InverseTemperature(p.temperature());
+}
 
 // One request: the prompt's rows, shared by the sequences.
 struct Engine::Group {

@@ -24,12 +24,12 @@ Transformer::Transformer(const ModelConfig& config, int64_t max_context, const L
     : config_(config), layout_(config, lora), rope_(RopeTableOf(config, max_context, table)) {}
 
 Matrix Transformer::Infer(const Device& on, Arena& arena, const Weights& weights,
-                          const Batch& batch, KvCache& cache) const {
+                          const Batch& batch, const Batch::OnDevice& arrays, KvCache& cache) const {
   const Pass pass{.on = on,
                   .arena = arena,
                   .weights = weights,
                   .batch = batch,
-                  .arrays = batch.Upload(on, arena),
+                  .arrays = arrays,
                   .cache = &cache};
   Matrix x = pass.New(config_.hidden);
   Matrix next = pass.New(config_.hidden);

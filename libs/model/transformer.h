@@ -72,9 +72,11 @@ class Transformer {
   int64_t max_context() const { return rope_.positions; }
 
   // Returns the hidden states [N, D] after the final norm, in `arena`. Everything else that
-  // inference allocates is released.
+  // inference allocates is released. `arrays`: the batch's, uploaded. Where their places and
+  // `batch`'s tokens and sequences are the same again, so are all calls to the device, so that they
+  // can be recorded.
   Matrix Infer(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
-               KvCache& cache) const;
+               const Batch::OnDevice& arrays, KvCache& cache) const;
   // The same values, keeping what Backward needs, as far as `saved.checkpointing` says.
   Matrix Forward(const Device& on, Arena& arena, const Weights& weights, const Batch& batch,
                  SavedForward& saved) const;

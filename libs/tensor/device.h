@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <tuple>
@@ -24,6 +25,8 @@ enum class DeviceKind : uint8_t {
 absl::StatusOr<const kernels::Table*> FindTable(DeviceKind kind);
 // Entries of `table` that are null, by name.
 std::vector<std::string> MissingEntries(const kernels::Table& table);
+
+class Recording;
 
 // A backend with one stream of work on it: what every op runs on. On the CPU the stream is a team
 // of `threads`. Calls on one device are made by one thread at a time; make one device per thread
@@ -69,6 +72,13 @@ class Device {
     Run(table_.copy, kernels::CopyArgs{.from = from, .to = to, .row_bytes = bytes});
   }
   void Zero(void* to, int64_t bytes) const { Run(table_.zero, kernels::ZeroArgs{to, bytes}); }
+  // Keeps what `work` calls of Run, Copy and Zero instead of doing it. `work` calls nothing else of
+  // this device and allocates nothing. Only where `records`.
+  template <typename Work>
+  Recording Record(const Work& work) const;
+  bool records() const { return table_.record != nullptr; }
+  // As if the calls were made again, with the same arguments.
+  void Replay(const Recording& recording) const;
   // Waits for all work: what was computed may now be read by other devices of the table.
   void Synchronize() const { Check(table_.synchronize(stream_)); }
 
@@ -80,6 +90,36 @@ class Device {
   const kernels::Table& table_;
   const kernels::Stream stream_;
 };
+
+// What a device was called for, to be done again (Device::Record, Replay). The memory that it uses
+// must be there then, at the same place.
+class Recording {
+ public:
+  Recording(Recording&&) = default;
+
+ private:
+  friend class Device;
+  struct Forget {
+    const kernels::Table* table;
+    void operator()(void* p) const { table->forget(p); }
+  };
+  Recording(kernels::Recording recording, const kernels::Table& table)
+      : recording_(recording, Forget{&table}) {}
+  std::unique_ptr<void, Forget> recording_;
+};
+
+template <typename Work>
+Recording Device::Record(const Work& work) const {
+  Check(table_.record(stream_));
+  work();
+  kernels::Recording recording = nullptr;
+  Check(table_.recorded(stream_, &recording));
+  return {recording, table_};
+}
+
+inline void Device::Replay(const Recording& recording) const {
+  Check(table_.replay(recording.recording_.get(), stream_));
+}
 
 template <typename... T>
 std::tuple<const T*...> Device::Upload(Arena& arena, const std::vector<T>&... arrays) const {

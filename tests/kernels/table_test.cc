@@ -46,6 +46,47 @@ TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") 
   CHECK(table.permute(a, nullptr) != nullptr);
 }
 
+TEST_CASE("recorded work is done again, with what memory holds by then", "[kernels]") {
+  const Table& table = *GENERATE(from_range(testing::Tables()));
+  INFO(table.name);
+  const bool records = table.record != nullptr;
+  CHECK(records ==
+        (table.recorded != nullptr && table.replay != nullptr && table.forget != nullptr));
+  CHECK(records == (&table != &Cpu()));
+  if (!records) return;
+  const int64_t n = 1000;
+  const Stream stream = table.open(1);
+  testing::SharedVector<float> x(n), y(n), copy(n), zero(n, 1);
+  const auto set = [&](float value) {
+    std::fill(x.begin(), x.end(), value);
+    std::fill(y.begin(), y.end(), 1.0f);
+    std::fill(zero.begin(), zero.end(), 1.0f);
+  };
+  set(3);
+  REQUIRE(table.record(stream) == nullptr);
+  REQUIRE(table.axpby({.x = x.data(), .y = y.data(), .n = n, .a = 2, .b = 10}, stream) == nullptr);
+  REQUIRE(table.copy({.from = y.data(), .to = copy.data(), .row_bytes = n * 4}, stream) == nullptr);
+  REQUIRE(table.axpby({.x = y.data(), .y = y.data(), .n = n, .a = 0, .b = 1}, stream) == nullptr);
+  REQUIRE(table.zero({.to = zero.data(), .bytes = n * 4}, stream) == nullptr);
+  Recording recording = nullptr;
+  REQUIRE(table.recorded(stream, &recording) == nullptr);
+  REQUIRE(table.synchronize(stream) == nullptr);
+  CHECK(y[0] == 1);  // kept, not done
+  CHECK(zero[0] == 1);
+  for (float value : {3.0f, 5.0f, 5.0f}) {
+    set(value);
+    REQUIRE(table.replay(recording, stream) == nullptr);
+    REQUIRE(table.synchronize(stream) == nullptr);
+    for (int64_t i = 0; i < n; ++i) {
+      CHECK(copy[i] == 2 * value + 10);
+      CHECK(zero[i] == 0);
+    }
+  }
+  table.forget(recording);
+  table.forget(nullptr);
+  table.close(stream);
+}
+
 TEST_CASE("kernels refuse what they cannot do, in words", "[kernels]") {
   std::vector<float> f(64);
   std::vector<int32_t> i(64);

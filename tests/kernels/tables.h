@@ -6,10 +6,16 @@
 
 namespace hone::kernels::testing {
 
-// Every backend that can run here: the CPU, the emulated CUDA kernels, and those on a device.
-inline std::vector<const Table*> Tables() {
-  std::vector<const Table*> all{&Cpu(), &EmulatedCuda()};
+// The CUDA kernels, emulated and, where there is one, on a device.
+inline std::vector<const Table*> CudaTables() {
+  std::vector<const Table*> all{&EmulatedCuda()};
   if (Cuda() != nullptr) all.push_back(Cuda());
+  return all;
+}
+// Every backend that can run here.
+inline std::vector<const Table*> Tables() {
+  std::vector<const Table*> all = CudaTables();
+  all.insert(all.begin(), &Cpu());
   return all;
 }
 

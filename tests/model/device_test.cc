@@ -12,7 +12,7 @@
 #include "libs/model/load.h"
 #include "libs/model/lora.h"
 #include "libs/model/transformer.h"
-#include "tests/kernels/emulated/emulated.h"
+#include "tests/kernels/tables.h"
 #include "tests/model/goldens.h"
 #include "tests/testing/guarded_table.h"
 #include "tests/testing/test.h"
@@ -177,20 +177,22 @@ double RelativeL2(const std::vector<float>& got, const std::vector<float>& want)
   return std::sqrt(error / std::max(norm, 1e-30));
 }
 
-// Other trees of sums than the CPU's, so not its bits; and the logic only, not a GPU.
-TEST_CASE("forward and backward by the CUDA kernels, emulated, agree with the CPU", "[model]") {
+// Other trees of sums than the CPU's, so not its bits. Emulated it is the logic only, not a GPU.
+TEST_CASE("forward and backward by the CUDA kernels agree with the CPU", "[model]") {
+  const kernels::Table& table = *GENERATE(from_range(kernels::testing::CudaTables()));
+  INFO(table.name);
   const LoraConfig lora{.rank = 3, .alpha = 6, .targets = {LoraConfig::kAllLinear}};
   for (const char* name : kGoldens)
     for (const LoraConfig& adapters : {LoraConfig{}, lora}) {
       INFO(name << " rank " << adapters.rank);
       const Result want = Run(name, DType::kF32, adapters, kernels::Cpu());
-      const Result got = Run(name, DType::kF32, adapters, kernels::EmulatedCuda());
+      const Result got = Run(name, DType::kF32, adapters, table);
       CHECK(got.load == want.load);
       CHECK(got.biases == want.biases);
       CHECK(RelativeL2(got.hidden, want.hidden) <= 1e-5);
       CHECK(RelativeL2(got.gradients, want.gradients) <= 1e-4);
       // Twice the same bits: no order is left to chance.
-      CHECK((Run(name, DType::kF32, adapters, kernels::EmulatedCuda()) == got));
+      CHECK((Run(name, DType::kF32, adapters, table) == got));
     }
 }
 

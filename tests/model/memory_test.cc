@@ -118,7 +118,7 @@ TEST_CASE("the cache and one forward pass of the engine have the predicted sizes
     batch.cache_rows = batch.kv_rows;
     const Device on(kernels::Cpu(), 1);
     Arena arena;
-    model.Infer(on, arena, weights, batch, cache);
+    model.Infer(on, arena, weights, batch, batch.Upload(on, arena), cache);
     CHECK(static_cast<double>(arena.peak()) / m.activations == Approx(1).epsilon(0.02));
   }
 }

@@ -29,7 +29,10 @@ template <typename... Parameters, typename... Arguments>
 Error Launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
              size_t shared_bytes, Stream, const Arguments&... arguments) {
   const std::tuple<Parameters...> parameters(arguments...);
-  hone_emulation::RunGrid(name, grid, block, shared_bytes, [&] { std::apply(kernel, parameters); });
+  hone_emulation::Do([=] {
+    hone_emulation::RunGrid(name, grid, block, shared_bytes,
+                            [&] { std::apply(kernel, parameters); });
+  });
   return nullptr;
 }
 
