@@ -211,6 +211,7 @@ Error Attention(const AttentionArgs& a, Stream stream) {
   if (a.heads % a.kv_heads != 0) return "attention: heads is no multiple of kv_heads";
   if (a.d > 576 || a.dv > 512) return "attention: wider than 576 channels, or 512 of values";
   if (a.sequences == 0) return nullptr;
+  if (TakesHopper(a)) return LaunchHopper(a, stream);
   return WithType(a.dtype, [&](auto t) -> Error {
     using T = decltype(t);
     // Only the device knows how long a sequence is: one launch takes those of at most 16 vectors

@@ -53,6 +53,10 @@ Alignment AlignmentOf(const AttentionArgs& a, const void* dout = nullptr) {
           Aligned<T>(a.v, a.ldv, a.head_v), Aligned<T>(dout, a.dv)};
 }
 
+// attention_hopper.cu: whether it computes these heads, and forward.
+bool TakesHopper(const AttentionArgs& a);
+Error LaunchHopper(const AttentionArgs& a, Stream stream);
+
 // v are the first channels of k: they need no room of their own.
 inline bool Latent(const AttentionArgs& a) {
   return a.v == a.k && a.ldv == a.ldk && a.kv_heads == 1 && a.dv <= a.d;

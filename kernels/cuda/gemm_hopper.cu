@@ -152,6 +152,7 @@ __global__ void __launch_bounds__(S::kThreads)
       if (count > first && lane == 0) Arrive(empty + (count - 1) % S::kStages);
     }
     WaitProducts<0>();
+    Settle(acc);
     if (count > first && lane == 0) Arrive(empty + (count - 1) % S::kStages);
     const int top = own + threadIdx.x % 128 / 32 * 16;
     ForFragments(acc, [&](int i, int j, float x, float y) {

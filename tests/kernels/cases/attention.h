@@ -290,6 +290,9 @@ inline std::vector<Case> AttentionCases() {
            {"aligned", {{70, 70}, {1, 130}, {9, 64}}, 4, 2, 64, 48, false, 0, true},
            {"aligned latent", {{5, 70}, {1, 129}}, 6, 1, 72, 64, true, 0, true},
            {"wide latent", {{3, 66}, {1, 65}}, 16, 1, 576, 512, true, 0, true},
+           // Warpgroups of 64 vectors, up to three to a tile; two tiles; bare decoding.
+           {"64 channels", {{70, 91}, {1, 130}, {0, 0}, {101, 101}, {9, 64}}, 4, 2, 64, 64, false, 21, true},
+           {"128 channels", {{40, 70}, {1, 129}, {3, 3}}, 4, 2, 128, 128, false, 0, true},
            {"wide", {{20, 33}, {1, 66}}, 2, 2, 192, 136, false, 0, true}})
     all.push_back(AttentionCase(s));
   for (const AttentionShape& s :

@@ -69,6 +69,8 @@ struct GroupProduct {
   uint64_t a, b;
   Lie lie_a, lie_b;
   hone_emulation::Place at;
+  bool registers = false;  // a is not described, but held by the lanes of a row:
+  uint32_t fragments[4][4] = {};
 };
 struct GroupProducts {
   std::vector<std::vector<GroupProduct>> groups{1};
@@ -99,9 +101,11 @@ inline void Run(const GroupProduct& p) {
   for (int i = 0; i < p.n / 2; ++i) {
     const int row = top + g + i % 4 / 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
     double sum = p.d[i];
-    for (int k = 0; k < 16; ++k)
-      sum += static_cast<double>(Element(p.a, p.lie_a, row, k, p.at)) *
-             Element(p.b, p.lie_b, column, k, p.at);
+    for (int k = 0; k < 16; ++k) {
+      const float a = p.registers ? Half(p.fragments[k % 8 / 2][i % 4 / 2 + k / 8 * 2], k % 2)
+                                  : Element(p.a, p.lie_a, row, k, p.at);
+      sum += static_cast<double>(a) * Element(p.b, p.lie_b, column, k, p.at);
+    }
     p.d[i] = static_cast<float>(sum);
   }
 }
@@ -167,6 +171,9 @@ void KeepRegisters() {}
 template <int kCount>
 void TakeRegisters() {}
 
+template <int kBlocks>
+void Settle(float (&)[1][kBlocks][4]) {}
+
 inline void OpenProducts() {}
 inline void CommitProducts() {
   emulation::MyProducts().groups.emplace_back();
@@ -183,6 +190,19 @@ template <Lie kA, Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,
                    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   emulation::MyProducts().groups.back().push_back({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
+}
+template <Lie kB, int kBlocks>
+void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b,
+                   const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  struct Fragments {
+    uint32_t a[4];
+  };
+  const emulation::Lanes<Fragments> lanes =
+      emulation::ExchangeAll(Fragments{{a[0], a[1], a[2], a[3]}}, "wgmma", at);
+  emulation::GroupProduct p{&d[0][0][0], 8 * kBlocks, 0, b, Lie::kAlongK, kB, at, true};
+  for (unsigned t = 0; t < 4; ++t)
+    std::memcpy(p.fragments[t], lanes.of[hone_emulation::Rank() % 32 / 4 * 4 + t].a, sizeof(a));
+  emulation::MyProducts().groups.back().push_back(p);
 }
 
 }  // namespace hone::kernels::cuda
