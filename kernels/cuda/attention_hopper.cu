@@ -19,7 +19,7 @@ struct Shape {
   static constexpr int kStages = 2;
   static constexpr int kTileElements = 64 * 64, kWide = kD / 64 * kTileElements;  // of 64 rows
   static constexpr int kStageElements = 2 * kWide;  // keys, then values
-  static constexpr int kBytes = 2 * (kGroups * kWide + kStages * kStageElements);
+  static constexpr int kBytes = 2 * (kVectors * kD + kStages * kStageElements);
 };
 
 #if HONE_HOPPER
@@ -49,24 +49,30 @@ __device__ inline uint32_t Packed(float x, float y) {
 __device__ inline void Softmax(float (&s)[1][8][4], const int (&visible)[2], float scale,
                                float (&top)[2], float (&sum)[2], float (&shrink)[2]) {
   const int t = threadIdx.x % 4;
+  if (min(visible[0], visible[1]) < kChunk) {  // else nothing to compare: most chunks
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e)
+        if (8 * j + 2 * t + e % 2 >= visible[e / 2]) s[0][j][e] = -Infinity();
+    }
+  }
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     float now = -Infinity();
 #pragma unroll
-    for (int j = 0; j < 8; ++j) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e)
-        if (8 * j + 2 * t + e < visible[h]) now = fmaxf(now, s[0][j][2 * h + e]);
-    }
+    for (int j = 0; j < 8; ++j) now = fmaxf(now, fmaxf(s[0][j][2 * h], s[0][j][2 * h + 1]));
     now = LaneReduce<4>(now, [](float x, float y) { return fmaxf(x, y); });
     now = fmaxf(top[h], now * scale);
+    // A vector that has seen nothing, behind the last one of the tile.
+    const float base = now == -Infinity() ? 0.0f : now;
     float add = 0.0f;
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
         float& x = s[0][j][2 * h + e];
-        x = 8 * j + 2 * t + e < visible[h] ? exp2f(fmaf(x, scale, -now)) : 0.0f;
+        x = exp2f(fmaf(x, scale, -base));
         add += x;
       }
     }

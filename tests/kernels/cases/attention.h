@@ -317,6 +317,11 @@ inline std::vector<Case> AttentionBenchCases() {
       {"decode 16 x 1024, GQA 12/2x64", std::vector<Sequence>(16, {1, 1024}), 12, 2, 64, 64}));
   all.push_back(AttentionCase(
       {"prefill 2 x 1024, GQA 12/2x64", std::vector<Sequence>(2, {1024, 1024}), 12, 2, 64, 64}));
+  // On 16 bytes, as a model has them.
+  for (const auto& [name, sequences] :
+       {std::pair("decode 256 x 1024, GQA 16/8x128", std::vector<Sequence>(256, {1, 1024})),
+        std::pair("prefill 2 x 2048, GQA 16/8x128", std::vector<Sequence>(2, {2048, 2048}))})
+    all.push_back(AttentionCase({name, sequences, 16, 8, 128, 128, false, 0, true}));
   return all;
 }
 
