@@ -199,8 +199,9 @@ void Decode(const Transformer& model, const Weights& weights, DType dtype, int t
   const double compute = peak / model.config().ForwardFlops(160);
   std::printf(
       "decoding, 64 sequences: %.0f tokens/s; bounds: reading %.0f, computing %.0f; %.1f %% of the "
-      "lower\n",
-      rate, read, compute, 100 * rate / std::min(read, compute));
+      "lower; %lld steps from recordings\n",
+      rate, read, compute, 100 * rate / std::min(read, compute),
+      static_cast<long long>(engine.replayed_steps()));
 }
 
 void Merge(const ModelConfig& config, const Weights& base, const Device& on) {

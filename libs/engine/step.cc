@@ -38,8 +38,8 @@ struct Engine::Draws {
   // Where kernels read these (their own data where the device reads host memory; moving keeps it).
   const int32_t* rows_on_device = nullptr;
   kernels::SampleArgs args{};
-  float* results =
-      nullptr;  // [4, n]: logp, entropy, kept_mass, token; so that one download has all
+  // [4, n]: logp, entropy, kept_mass, token; so that one download has all.
+  float* results = nullptr;
 };
 
 bool Engine::Step() {
