@@ -291,7 +291,15 @@ inline std::vector<Case> AttentionCases() {
            {"aligned latent", {{5, 70}, {1, 129}}, 6, 1, 72, 64, true, 0, true},
            {"wide latent", {{3, 66}, {1, 65}}, 16, 1, 576, 512, true, 0, true},
            // Warpgroups of 64 vectors, up to three to a tile; two tiles; bare decoding.
-           {"64 channels", {{70, 91}, {1, 130}, {0, 0}, {101, 101}, {9, 64}}, 4, 2, 64, 64, false, 21, true},
+           {"64 channels",
+            {{70, 91}, {1, 130}, {0, 0}, {101, 101}, {9, 64}},
+            4,
+            2,
+            64,
+            64,
+            false,
+            21,
+            true},
            {"128 channels", {{40, 70}, {1, 129}, {3, 3}}, 4, 2, 128, 128, false, 0, true},
            {"wide", {{20, 33}, {1, 66}}, 2, 2, 192, 136, false, 0, true}})
     all.push_back(AttentionCase(s));
@@ -319,7 +327,7 @@ inline std::vector<Case> AttentionBenchCases() {
       {"prefill 2 x 1024, GQA 12/2x64", std::vector<Sequence>(2, {1024, 1024}), 12, 2, 64, 64}));
   // On 16 bytes, as a model has them.
   for (const auto& [name, sequences] :
-       {std::pair("decode 256 x 1024, GQA 16/8x128", std::vector<Sequence>(256, {1, 1024})),
+       {std::pair("decode 32 x 1024, GQA 16/8x128", std::vector<Sequence>(32, {1, 1024})),
         std::pair("prefill 2 x 2048, GQA 16/8x128", std::vector<Sequence>(2, {2048, 2048}))})
     all.push_back(AttentionCase({name, sequences, 16, 8, 128, 128, false, 0, true}));
   return all;
