@@ -159,6 +159,28 @@ TEST_CASE("sandbox: the same program does the same in every slot") {
   CHECK(Python(*Make(level), source).stdout_data == first.stdout_data);
 }
 
+TEST_CASE("sandbox: modules that are given are in every program, as they were given") {
+  Options options{.minimum = Level::kLimits, .maximum = Level::kFiltered};
+  options.python_imports = {"json"};
+  options.python_modules = {{"first", "import json\nlist = [json.loads('1')]\n"},
+                            {"second", "from first import list\nlist.append(2)\n"}};
+  auto sandbox = Sandbox::Create(options);
+  REQUIRE_OK(sandbox);
+  for (int i = 0; i < 3; ++i) {
+    const Result r = Python(**sandbox,
+                            "import os, sys, second\nsecond.list.append(3)\n"
+                            "print(second.list, 'json' in sys.modules, sorted(os.environ))");
+    CHECK(r.stdout_data == "[1, 2, 3] True ['HOME', 'LANG', 'PATH', 'PYTHONHASHSEED']\n");
+    CHECK(r.stderr_data == "");
+  }
+  options.python_modules.push_back({"broken", "import no_such_module\n"});
+  sandbox = Sandbox::Create(options);
+  REQUIRE_OK(sandbox);  // the interpreter starts with the first Python task
+  Task task;
+  task.language = Language::kPython;
+  CHECK_CODE((*sandbox)->Run(task, In(60s)), absl::StatusCode::kUnavailable);
+}
+
 TEST_CASE("sandbox: calls beyond the slots wait, and give up at their deadline") {
   auto made = Sandbox::Create({.minimum = Level::kLimits, .maximum = Level::kFiltered, .slots = 1});
   REQUIRE_OK(made);
