@@ -86,12 +86,16 @@ void MoveText() {
   const uintptr_t space = Map(room, PROT_NONE);
   if (space == 0) return;
   // As far from the border of a huge page as the original is: then entries move as they are.
-  void* copy = Pointer(space + ((text.begin - space) & (kHugePage - 1)));
-  if (mprotect(copy, text.size(), PROT_READ | PROT_WRITE) == 0 &&
-      madvise(copy, text.size(), MADV_HUGEPAGE) == 0) {
-    std::memcpy(copy, Pointer(text.begin), text.size());
-    if (mprotect(copy, text.size(), PROT_READ | PROT_EXEC) == 0)
-      mremap(copy, text.size(), text.size(), MREMAP_MAYMOVE | MREMAP_FIXED, Pointer(text.begin));
+  const uintptr_t copy = space + ((text.begin - space) & (kHugePage - 1));
+  const uintptr_t first = Up(copy, kHugePage), last = Down(copy + text.size(), kHugePage);
+  if (mprotect(Pointer(copy), text.size(), PROT_READ | PROT_WRITE) == 0 &&
+      madvise(Pointer(copy), text.size(), MADV_HUGEPAGE) == 0) {
+    std::memcpy(Pointer(copy), Pointer(text.begin), text.size());
+    // In small pages it would cost more than it saves.
+    if (first < last && madvise(Pointer(first), last - first, kCollapse) == 0 &&
+        mprotect(Pointer(copy), text.size(), PROT_READ | PROT_EXEC) == 0)
+      mremap(Pointer(copy), text.size(), text.size(), MREMAP_MAYMOVE | MREMAP_FIXED,
+             Pointer(text.begin));
   }
   munmap(Pointer(space), room);  // what is left of it
 }
