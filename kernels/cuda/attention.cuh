@@ -53,9 +53,11 @@ Alignment AlignmentOf(const AttentionArgs& a, const void* dout = nullptr) {
           Aligned<T>(a.v, a.ldv, a.head_v), Aligned<T>(dout, a.dv)};
 }
 
-// attention_hopper.cu: whether it computes these heads, and forward.
+// attention_hopper.cu and attention_backward_hopper.cu: whether they compute these heads.
 bool TakesHopper(const AttentionArgs& a);
+bool TakesHopper(const AttentionBackwardArgs& b);
 Error LaunchHopper(const AttentionArgs& a, Stream stream);
+Error LaunchHopper(const AttentionBackwardArgs& b, Stream stream);
 
 // v are the first channels of k: they need no room of their own.
 inline bool Latent(const AttentionArgs& a) {
@@ -68,6 +70,19 @@ __device__ inline void LoadKeys(T* tile, int ld, int rows, const T* from, int64_
                                 int width, bool aligned, const Keys& keys, int first, int count) {
   LoadRows(tile, ld, rows, RoundUp(width, 16), width, aligned,
            [&](int i) { return i < count ? from + keys.rows[first + i] * ld_from : nullptr; });
+}
+
+// Adds a warp's sums, 16 keys from `first` on and `pairs` times 16 channels from `channel` on, to
+// the gradients of the keys that there are.
+template <int kBlocks>
+__device__ inline void AddGradients(float (&acc)[1][kBlocks][4], float* to, int64_t ld,
+                                    const Keys& keys, int first, int width, int channel,
+                                    int pairs) {
+  ForFragments(acc, [&](int i, int j, float x, float y) {
+    if (first + i >= keys.kv_len || j >= 16 * pairs) return;
+    float* at = to + keys.rows[first + i] * ld + channel + j;
+    StorePair(at, at, x, y, width - channel - j, false);
+  });
 }
 
 }  // namespace hone::kernels::cuda

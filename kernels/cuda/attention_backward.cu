@@ -203,17 +203,6 @@ struct Part {
   }
 };
 
-template <int kBlocks>
-__device__ inline void AddGradients(float (&acc)[1][kBlocks][4], float* to, int64_t ld,
-                                    const Keys& keys, int first, int width, int channel,
-                                    int pairs) {
-  ForFragments(acc, [&](int i, int j, float x, float y) {
-    if (first + i >= keys.kv_len || j >= 16 * pairs) return;
-    float* at = to + keys.rows[first + i] * ld + channel + j;
-    StorePair(at, at, x, y, width - channel - j, false);
-  });
-}
-
 template <typename T, typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
     KeyGradientKernel(AttentionBackwardArgs b, Plan plan) {
@@ -364,6 +353,7 @@ Error AttentionBackward(const AttentionBackwardArgs& b, Stream stream) {
   if (a.heads % a.kv_heads != 0) return "attention_backward: heads is no multiple of kv_heads";
   if (a.lse == nullptr) return "attention_backward: lse is missing";
   if (a.sequences == 0) return nullptr;
+  if (TakesHopper(b)) return LaunchHopper(b, stream);
   return WithType(a.dtype, [&](auto t) { return LaunchType<decltype(t)>(b, stream); });
 }
 

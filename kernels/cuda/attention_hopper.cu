@@ -6,8 +6,7 @@
 // type, widths and alignment, never from lengths: decoding and training take the same instructions,
 // and decoding fills up tiles of 64 vectors, which costs nothing where memory is the limit.
 
-#include "kernels/cuda/attention.cuh"
-#include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/attention_hopper.cuh"
 
 namespace hone::kernels::cuda {
 namespace {
@@ -17,31 +16,12 @@ struct Shape {
   static constexpr int kGroups = kGroups_, kD = kD_;
   static constexpr int kVectors = 64 * kGroups, kThreads = 128 * kGroups;
   static constexpr int kStages = 2;
-  static constexpr int kTileElements = 64 * 64, kWide = kD / 64 * kTileElements;  // of 64 rows
-  static constexpr int kStageElements = 2 * kWide;  // keys, then values
+  static constexpr int kWide = kD / 64 * kTileElements;  // of 64 rows
+  static constexpr int kStageElements = 2 * kWide;       // keys, then values
   static constexpr int kBytes = 2 * (kVectors * kD + kStages * kStageElements);
 };
 
 #if HONE_HOPPER
-
-// Rows of kD channels into tiles of 64 x 64 (hopper.cuh), those of the first 64 rows first; row(i)
-// may be null: zeros, instead of what is at `any`.
-template <int kD, typename Row>
-__device__ inline void LoadTiles(BF16* tiles, int rows, const BF16* any, const Row& row) {
-  constexpr int kParts = kD / 8;  // of 16 bytes
-  for (int i = threadIdx.x; i < rows * kParts; i += blockDim.x) {
-    const int r = i / kParts, part = i % kParts;
-    BF16* to =
-        tiles + ((r / 64 * (kD / 64) + part / 8) * 64 + r % 64) * 64 + (part % 8 ^ r % 8) * 8;
-    const BF16* from = row(r);
-    CopyAsync16(to, from == nullptr ? any : from + 8 * part, from == nullptr ? 0 : 16);
-  }
-}
-
-__device__ inline uint32_t Packed(float x, float y) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(x, y);
-  return *reinterpret_cast<const uint32_t*>(&pair);
-}
 
 // Scores of two vectors (rows g and g + 8 of the warp) over a chunk become probabilities relative
 // to the running maximum, in units of log 2; shrink[h] is what the sums so far are multiplied by.
@@ -144,13 +124,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       float s[1][8][4];
       Clear(s);
       OpenProducts();
-#pragma unroll
-      for (int c = 0; c < S::kD; c += 16) {
-        const int part = c / 64 * S::kTileElements;
-        MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(
-            s, Operand<Lie::kAlongK>(queries + group * S::kWide + part, c % 64),
-            Operand<Lie::kAlongK>(stage + part, c % 64));
-      }
+      BeginScores<S::kD>(s, queries + group * S::kWide, stage);
       CommitProducts();
       WaitProducts<0>();
       Settle(s);
@@ -163,16 +137,9 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         for (int e = 0; e < 4; ++e) acc[0][j][e] *= shrink[e / 2];
       }
       uint32_t p[4][4];
-#pragma unroll
-      for (int l = 0; l < 4; ++l) {
-#pragma unroll
-        for (int e = 0; e < 4; ++e)
-          p[l][e] = Packed(s[0][2 * l + e / 2][e % 2 * 2], s[0][2 * l + e / 2][e % 2 * 2 + 1]);
-      }
+      Round(p, s);
       OpenProducts();
-#pragma unroll
-      for (int l = 0; l < 4; ++l)
-        MultiplyGroup<Lie::kAcross>(acc, p[l], Operand<Lie::kAcross>(stage + S::kWide, 16 * l));
+      BeginSums(acc, p, stage + S::kWide);
       CommitProducts();
       WaitProducts<0>();
       Settle(acc);
@@ -185,7 +152,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       for (int j = 0; j < S::kD / 8; ++j)
         StorePair<BF16>(out + 8 * j, nullptr, acc[0][j][2 * h] / sum[h],
                         acc[0][j][2 * h + 1] / sum[h], 2, true);
-      if (a.lse != nullptr && lane % 4 == 0) a.lse[row] = fmaf(top[h], 0.693147181f, logf(sum[h]));
+      if (a.lse != nullptr && lane % 4 == 0) a.lse[row] = fmaf(top[h], kLn2, logf(sum[h]));
     };
     store(own, 0);
     store(own + 8, 1);
@@ -197,7 +164,6 @@ __global__ void __launch_bounds__(S::kThreads, 1)
 
 template <typename S>
 Error LaunchShape(const AttentionArgs& a, int fewest, int most, Stream stream) {
-  constexpr float kLog2E = 1.44269504f;
   return LaunchResident("attention (Hopper)", AttentionHopperKernel<S>, int64_t{1} << 30,
                         S::kThreads, S::kBytes, stream, a, fewest, most, a.scale * kLog2E);
 }

@@ -18,6 +18,13 @@ __device__ inline void CopyAsync16(void* shared, const void* global, int bytes) 
                "l"(global), "r"(bytes)
                : "memory");
 }
+// The same with 4 bytes.
+__device__ inline void CopyAsync4(void* shared, const void* global, int bytes) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(
+                   static_cast<uint32_t>(__cvta_generic_to_shared(shared))),
+               "l"(global), "r"(bytes)
+               : "memory");
+}
 // Ends a group of copies of this thread.
 __device__ inline void CommitCopies() {
   asm volatile("cp.async.commit_group;\n" ::: "memory");

@@ -164,6 +164,23 @@ TEST_CASE("row kernels are right, batch-invariant and the same on any threads", 
 TEST_CASE("attention is right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(AttentionCases());
 }
+TEST_CASE("attention's gradients by the formulas are those by differences", "[kernels]") {
+  for (const AttentionShape& shape : SmallAttentionBackwardShapes()) {
+    INFO(shape.name);
+    const AttentionLayout layout(shape);
+    const AttentionInputs in(layout);
+    const Numbers dout = Random(layout.rows() * shape.heads * shape.dv, 54);
+    const AttentionGradients formulas = AttentionGradientsReference(layout, in, dout);
+    const AttentionGradients differences = AttentionGradientsByDifferences(layout, in, dout);
+    const auto check = [](const Numbers& x, const Numbers& y) {
+      REQUIRE(x.size() == y.size());
+      for (size_t i = 0; i < x.size(); ++i) CHECK(std::abs(x[i] - y[i]) < 1e-7);
+    };
+    check(formulas.q, differences.q);
+    check(formulas.k, differences.k);
+    check(formulas.v, differences.v);
+  }
+}
 TEST_CASE("expert kernels are right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(MoeCases());
 }

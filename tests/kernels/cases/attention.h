@@ -162,6 +162,61 @@ inline Case AttentionCase(const AttentionShape& s) {
   return r;
 }
 
+// [N, ldq], [total, ldk], [total, ldv]; in latent form the gradient of v is in that of k.
+struct AttentionGradients {
+  Numbers q, k, v;
+};
+
+// Of Dot(AttentionReference().out, dout), by the formulas.
+inline AttentionGradients AttentionGradientsReference(const AttentionLayout& l,
+                                                      const AttentionInputs& in,
+                                                      const Numbers& dout) {
+  const AttentionShape& s = l.shape;
+  const AttentionOutput o = AttentionReference(l, in.q, in.k, in.v, in.scale);
+  AttentionGradients g{Numbers(in.q.size()), Numbers(in.k.size()), Numbers(in.v.size())};
+  Numbers& dv = s.latent ? g.k : g.v;
+  for (size_t i = 0; i < s.sequences.size(); ++i)
+    for (int64_t row = l.q_start[i]; row < l.q_start[i + 1]; ++row)
+      for (int64_t h = 0; h < s.heads; ++h) {
+        const int64_t group = h / (s.heads / s.kv_heads), vector = row * s.heads + h;
+        const int64_t seen = s.sequences[i].kv - (l.q_start[i + 1] - row) + 1;
+        const int64_t q = row * l.ldq + h * s.d, out = vector * s.dv;
+        double delta = 0;
+        for (int64_t c = 0; c < s.dv; ++c) delta += dout[out + c] * o.out[out + c];
+        for (int64_t j = 0; j < seen; ++j) {
+          const int64_t key = l.kv_rows[l.kv_start[i] + j];
+          const int64_t k = key * l.ldk + group * s.d, v = key * l.ldv + group * s.dv;
+          double score = 0, dp = 0;
+          for (int64_t c = 0; c < s.d; ++c) score += in.q[q + c] * in.k[k + c];
+          for (int64_t c = 0; c < s.dv; ++c) dp += dout[out + c] * in.v[v + c];
+          const double p = std::exp(score * in.scale - o.lse[vector]);
+          const double ds = p * (dp - delta) * in.scale;
+          for (int64_t c = 0; c < s.d; ++c) {
+            g.q[q + c] += ds * in.k[k + c];
+            g.k[k + c] += ds * in.q[q + c];
+          }
+          for (int64_t c = 0; c < s.dv; ++c) dv[v + c] += p * dout[out + c];
+        }
+      }
+  return g;
+}
+
+// The same by differences, for small shapes.
+inline AttentionGradients AttentionGradientsByDifferences(const AttentionLayout& l,
+                                                          const AttentionInputs& in,
+                                                          const Numbers& dout) {
+  const auto loss = [&](const Numbers& q, const Numbers& k, const Numbers& v) {
+    return Dot(AttentionReference(l, q, k, v, in.scale).out, dout);
+  };
+  const bool latent = l.shape.latent;
+  AttentionGradients g;
+  g.q = Gradient([&](const Numbers& x) { return loss(x, in.k, in.v); }, in.q);
+  g.k = Gradient([&](const Numbers& x) { return loss(in.q, x, latent ? x : in.v); }, in.k);
+  g.v = latent ? Numbers(in.v.size())
+               : Gradient([&](const Numbers& x) { return loss(in.q, in.k, x); }, in.v);
+  return g;
+}
+
 inline Case AttentionBackwardCase(const AttentionShape& s) {
   const auto layout = std::make_shared<AttentionLayout>(s);
   const auto dout = [=] { return Random(layout->rows() * s.heads * s.dv, 54); };
@@ -182,7 +237,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
     const Array out(o.out, dtype), lse(o.lse, DType::kF32);
     const Array qs = Array::Of(l.q_start), ks = Array::Of(l.kv_start), rows = Array::Of(l.kv_rows);
     // Gradients lie in arrays of other widths than the values.
-    const int64_t lddq = s.heads * s.d + 1, lddk = s.kv_heads * s.d + 2;
+    const int64_t lddq = s.heads * s.d + (s.aligned ? 8 : 1), lddk = s.kv_heads * s.d + 2;
     const int64_t lddv = s.latent ? lddk : s.kv_heads * s.dv + 1;
     const Array dq(l.rows() * lddq, dtype), dk(Random(l.total * lddk, 55), DType::kF32);
     const Array dv = s.latent ? dk : Array(Random(l.total * lddv, 56), DType::kF32);
@@ -237,25 +292,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
   r.sums_reference = [=] {
     const AttentionLayout& l = *layout;
     const AttentionInputs in(l);
-    const Numbers d = dout();
-    const Numbers dq = Gradient(
-        [&](const Numbers& x) {
-          return Dot(AttentionReference(l, x, in.k, in.v, in.scale).out, d);
-        },
-        in.q);
-    // In absorbed form one gradient of k does for both.
-    const Numbers dk = Gradient(
-        [&](const Numbers& x) {
-          return Dot(AttentionReference(l, in.q, x, s.latent ? x : in.v, in.scale).out, d);
-        },
-        in.k);
-    Numbers dv;
-    if (!s.latent)
-      dv = Gradient(
-          [&](const Numbers& x) {
-            return Dot(AttentionReference(l, in.q, in.k, x, in.scale).out, d);
-          },
-          in.v);
+    const AttentionGradients want = AttentionGradientsReference(l, in, dout());
     // Added to what was there.
     const auto added = [&](const Numbers& g, int64_t ld, int64_t width, int64_t ldd,
                            uint64_t seed) {
@@ -264,12 +301,12 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
         for (int64_t c = 0; c < width; ++c) x[row * ldd + c] += g[row * ld + c];
       return x;
     };
-    const Numbers dk_want = added(dk, l.ldk, s.kv_heads * s.d, s.kv_heads * s.d + 2, 55);
+    const Numbers dk_want = added(want.k, l.ldk, s.kv_heads * s.d, s.kv_heads * s.d + 2, 55);
     const Numbers dv_want =
-        s.latent ? dk_want : added(dv, l.ldv, s.kv_heads * s.dv, s.kv_heads * s.dv + 1, 56);
+        s.latent ? dk_want : added(want.v, l.ldv, s.kv_heads * s.dv, s.kv_heads * s.dv + 1, 56);
     Numbers all;
     for (int64_t n = 0; n < l.rows(); ++n) {
-      const Numbers row = Slice(dq, n * l.ldq, n * l.ldq + s.heads * s.d);
+      const Numbers row = Slice(want.q, n * l.ldq, n * l.ldq + s.heads * s.d);
       all.insert(all.end(), row.begin(), row.end());
     }
     all.insert(all.end(), dk_want.begin(), dk_want.end());
@@ -277,6 +314,17 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
     return all;
   };
   return r;
+}
+
+// Small enough for gradients by differences.
+inline std::vector<AttentionShape> SmallAttentionBackwardShapes() {
+  return {{"one key", {{1, 1}}, 1, 1, 2, 2},
+          {"latent", {{4, 4}, {1, 5}, {3, 6}}, 4, 1, 7, 5, true},
+          {"shared prompt", {{3, 5}, {4, 6}}, 4, 2, 3, 4, false, 2},
+          {"chunks", {{40, 80}}, 2, 1, 2, 3},
+          {"aligned", {{5, 9}, {3, 3}}, 2, 1, 16, 8, false, 0, true},
+          {"wide", {{2, 3}}, 1, 1, 136, 24, false, 0, true},
+          {"wide latent", {{2, 3}}, 1, 1, 272, 256, true, 0, true}};
 }
 
 inline std::vector<Case> AttentionCases() {
@@ -303,14 +351,20 @@ inline std::vector<Case> AttentionCases() {
            {"128 channels", {{40, 70}, {1, 129}, {3, 3}}, 4, 2, 128, 128, false, 0, true},
            {"wide", {{20, 33}, {1, 66}}, 2, 2, 192, 136, false, 0, true}})
     all.push_back(AttentionCase(s));
-  for (const AttentionShape& s :
-       std::vector<AttentionShape>{{"one key", {{1, 1}}, 1, 1, 2, 2},
-                                   {"latent", {{4, 4}, {1, 5}, {3, 6}}, 4, 1, 7, 5, true},
-                                   {"shared prompt", {{3, 5}, {4, 6}}, 4, 2, 3, 4, false, 2},
-                                   {"chunks", {{40, 80}}, 2, 1, 2, 3},
-                                   {"aligned", {{5, 9}, {3, 3}}, 2, 1, 16, 8, false, 0, true},
-                                   {"wide", {{2, 3}}, 1, 1, 136, 24, false, 0, true},
-                                   {"wide latent", {{2, 3}}, 1, 1, 272, 256, true, 0, true}})
+  for (const AttentionShape& s : SmallAttentionBackwardShapes())
+    all.push_back(AttentionBackwardCase(s));
+  // Warpgroups of 64 vectors or keys, two to a tile; several tiles of both; bare decoding.
+  for (const AttentionShape& s : std::vector<AttentionShape>{
+           {"64 channels",
+            {{70, 91}, {1, 150}, {0, 0}, {101, 101}, {9, 64}},
+            4,
+            2,
+            64,
+            64,
+            false,
+            21,
+            true},
+           {"128 channels", {{40, 170}, {140, 140}, {3, 3}}, 2, 1, 128, 128, false, 0, true}})
     all.push_back(AttentionBackwardCase(s));
   return all;
 }
@@ -330,6 +384,8 @@ inline std::vector<Case> AttentionBenchCases() {
        {std::pair("decode 32 x 1024, GQA 16/8x128", std::vector<Sequence>(32, {1, 1024})),
         std::pair("prefill 2 x 2048, GQA 16/8x128", std::vector<Sequence>(2, {2048, 2048}))})
     all.push_back(AttentionCase({name, sequences, 16, 8, 128, 128, false, 0, true}));
+  all.push_back(AttentionBackwardCase(
+      {"train 1 x 2048, GQA 16/8x128", {{2048, 2048}}, 16, 8, 128, 128, false, 0, true}));
   return all;
 }
 

@@ -15,7 +15,7 @@ namespace emulation {
 struct Copy {
   void* to;
   const void* from;
-  int bytes;
+  int size, bytes;
 };
 // Groups of copies of a thread, the oldest first; the last one is open.
 struct Copies {
@@ -63,15 +63,22 @@ inline void LoadMatrices(uint32_t (&r)[4], const void* row, bool transposed,
   }
 }
 
+inline void CopyAsync(void* shared, const void* global, int size, int bytes,
+                      const hone_emulation::Place& at) {
+  if (reinterpret_cast<uintptr_t>(shared) % size != 0 ||
+      reinterpret_cast<uintptr_t>(global) % size != 0)
+    hone_emulation::Fail("cp.async: an address that is no multiple of the size", at);
+  if (bytes < 0 || bytes > size) hone_emulation::Fail("cp.async: more bytes than its size", at);
+  MyCopies().groups.back().push_back({shared, global, size, bytes});
+}
 }  // namespace emulation
-
 inline void CopyAsync16(void* shared, const void* global, int bytes,
                         const hone_emulation::Place& at = hone_emulation::Place::Here()) {
-  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 ||
-      reinterpret_cast<uintptr_t>(global) % 16 != 0)
-    hone_emulation::Fail("cp.async: an address that is not on 16 bytes", at);
-  if (bytes < 0 || bytes > 16) hone_emulation::Fail("cp.async: not 0 to 16 bytes", at);
-  emulation::MyCopies().groups.back().push_back({shared, global, bytes});
+  emulation::CopyAsync(shared, global, 16, bytes, at);
+}
+inline void CopyAsync4(void* shared, const void* global, int bytes,
+                       const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  emulation::CopyAsync(shared, global, 4, bytes, at);
 }
 inline void CommitCopies() {
   emulation::MyCopies().groups.emplace_back();
@@ -81,7 +88,7 @@ void WaitCopies() {
   auto& groups = emulation::MyCopies().groups;
   while (groups.size() > kPending + 1) {
     for (const emulation::Copy& c : groups.front()) {
-      std::memset(c.to, 0, 16);
+      std::memset(c.to, 0, static_cast<size_t>(c.size));
       std::memcpy(c.to, c.from, static_cast<size_t>(c.bytes));
     }
     groups.erase(groups.begin());

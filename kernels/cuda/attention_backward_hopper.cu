@@ -1,0 +1,353 @@
+// Gradients of attention over bf16 heads of 64 or 128 channels on Hopper: the two passes of
+// attention_backward.cu, with products of warpgroups. Scores, probabilities and their gradients
+// stay in registers.
+//
+// Both passes need delta = dout . out of every vector. It is computed first and lies in the first
+// bytes of the vector's dq, until the second pass has taken it from there and overwrites it.
+
+#include "kernels/cuda/attention_hopper.cuh"
+#include "kernels/cuda/pack.cuh"
+
+namespace hone::kernels::cuda {
+namespace {
+
+// A block has 64 rows of two matrices for each of two warpgroups, and walks over others, also by
+// 64: of queries and dout, past keys and values (dq), or the other way round (dk and dv). The
+// products of a stage's last matrix are still under way when the next stage begins, so that there
+// are three: that one, the present one, and the one that is filled.
+template <int kD_>
+struct Shape {
+  static constexpr int kD = kD_, kGroups = 2, kRows = 64 * kGroups, kThreads = 128 * kGroups;
+  static constexpr int kStages = 3;
+  static constexpr int kWide = kD / 64 * kTileElements;  // 64 rows
+  static constexpr int kElements = 2 * kWide * (kGroups + kStages);
+  static constexpr int kBytes = 2 * kElements + 2 * 4 * 64 * kStages;  // lse, delta
+};
+
+#if HONE_HOPPER
+
+__device__ inline float* Delta(const AttentionBackwardArgs& b, const Keys& keys, int v) {
+  return reinterpret_cast<float*>(static_cast<BF16*>(b.dq) + keys.Query(b.forward, v, b.lddq));
+}
+__device__ inline const BF16* DoutRow(const AttentionBackwardArgs& b, const Keys& keys, int v) {
+  return static_cast<const BF16*>(b.dout) + keys.Row(b.forward, v) * b.forward.dv;
+}
+
+// This thread's part of a warpgroup's 64 rows: rows `row` and row + 8, columns 8 j + `column` and
+// the next.
+struct Place {
+  int group = threadIdx.x / 128, row = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4,
+      column = threadIdx.x % 4 * 2;
+};
+
+#endif
+
+template <typename S>
+__global__ void __launch_bounds__(256) DeltaKernel(AttentionBackwardArgs b) {
+#if HONE_HOPPER
+  const AttentionArgs& a = b.forward;
+  constexpr int kLanes = S::kD / 8;
+  const int64_t vectors = a.q_start[a.sequences] * a.heads;
+  // Whole warps go around together.
+  for (int64_t first = blockIdx.x * int64_t{256 / kLanes}; first < vectors;
+       first += gridDim.x * int64_t{256 / kLanes}) {
+    const int64_t v = first + threadIdx.x / kLanes;
+    float sum = 0.0f;
+    if (v < vectors) {
+      const int64_t at = v * S::kD + threadIdx.x % kLanes * 8;
+      const auto* out = reinterpret_cast<const uint4*>(static_cast<const BF16*>(a.out) + at);
+      const auto* dout = reinterpret_cast<const uint4*>(static_cast<const BF16*>(b.dout) + at);
+      float x[8], y[8];
+      Convert(*out, static_cast<const BF16*>(a.out), x);
+      Convert(*dout, static_cast<const BF16*>(b.dout), y);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sum = fmaf(x[i], y[i], sum);
+    }
+    sum = LaneReduce<kLanes>(sum);
+    if (v < vectors && threadIdx.x % kLanes == 0)
+      *reinterpret_cast<float*>(static_cast<BF16*>(b.dq) + v / a.heads * b.lddq +
+                                v % a.heads * S::kD) = sum;
+  }
+#endif
+}
+
+// --- dk and dv, from transposed scores: rows are keys, columns are query vectors
+// ------------------------------------------------------------------------------
+
+template <typename S>
+__global__ void __launch_bounds__(S::kThreads, 1)
+    KeyGradientHopperKernel(AttentionBackwardArgs b, float scale2) {
+#if HONE_HOPPER
+  const AttentionArgs& a = b.forward;
+  BF16* const k_tiles = DynamicShared<BF16>();
+  BF16* const v_tiles = k_tiles + S::kGroups * S::kWide;
+  BF16* const stages = v_tiles + S::kGroups * S::kWide;
+  float* const statistics = reinterpret_cast<float*>(k_tiles + S::kElements);
+  const Place at;
+  const auto tiles = [&](int cluster) {
+    int longest = 0;
+    for (int s = b.cluster_start[cluster]; s < b.cluster_start[cluster + 1]; ++s)
+      longest = max(longest, a.kv_start[s + 1] - a.kv_start[s]);
+    return CeilDiv(longest, S::kRows) * a.kv_heads;
+  };
+  Walk walk;
+  int64_t place;
+  for (int64_t t = blockIdx.x;; t += gridDim.x) {
+    const int cluster = walk.Find(t, static_cast<int>(b.clusters), tiles, &place);
+    if (cluster < 0) break;
+    const int first = static_cast<int>(place / a.kv_heads) * S::kRows;
+    const int first_own = first + 64 * at.group;
+    for (int sequence = b.cluster_start[cluster]; sequence < b.cluster_start[cluster + 1];
+         ++sequence) {
+      const Keys keys(a, sequence, place % a.kv_heads);
+      if (keys.kv_len <= first) continue;
+      const BF16* const q = static_cast<const BF16*>(a.q);
+      const BF16* const dout = static_cast<const BF16*>(b.dout);
+      const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
+      const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
+      // From the first query that sees a key of the tile on.
+      const int from = max(0, first - (keys.kv_len - keys.q_len)) * keys.heads;
+      const int steps = static_cast<int>(CeilDiv(keys.Vectors() - from, 64));
+      const auto load = [&](int step) {
+        const int v0 = from + 64 * step, count = min(64, keys.Vectors() - v0);
+        BF16* const stage = stages + step % S::kStages * 2 * S::kWide;
+        LoadTiles<S::kD>(stage, 64, q, [&](int i) {
+          return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr;
+        });
+        LoadTiles<S::kD>(stage + S::kWide, 64, dout,
+                         [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
+        // Behind the last vector p is 1, but whatever it is multiplied by is 0.
+        float* const to = statistics + step % S::kStages * 128;
+        if (threadIdx.x < 128) {
+          const int i = threadIdx.x % 64;
+          const float* from_lse = i < count ? a.lse + keys.Row(a, v0 + i) : a.lse;
+          const float* from_delta = i < count ? Delta(b, keys, v0 + i) : a.lse;
+          CopyAsync4(to + threadIdx.x, threadIdx.x < 64 ? from_lse : from_delta, i < count ? 4 : 0);
+        }
+        CommitCopies();
+      };
+      LoadTiles<S::kD>(k_tiles, S::kRows, k, [&](int i) {
+        return first + i < keys.kv_len ? k + keys.rows[first + i] * a.ldk : nullptr;
+      });
+      LoadTiles<S::kD>(v_tiles, S::kRows, v, [&](int i) {
+        return first + i < keys.kv_len ? v + keys.rows[first + i] * a.ldv : nullptr;
+      });
+      load(0);
+      float dk[1][S::kD / 8][4], dv[1][S::kD / 8][4];
+      Clear(dk);
+      Clear(dv);
+      for (int step = 0; step < steps; ++step) {
+        WaitCopies<0>();
+        PublishWrites();
+        __syncthreads();
+        if (step + 1 < steps) load(step + 1);
+        const int v0 = from + 64 * step;
+        const BF16* const stage = stages + step % S::kStages * 2 * S::kWide;
+        float s[1][8][4], dp[1][8][4];
+        Clear(s);
+        Clear(dp);
+        OpenProducts();
+        BeginScores<S::kD>(s, k_tiles + at.group * S::kWide, stage);
+        CommitProducts();
+        BeginScores<S::kD>(dp, v_tiles + at.group * S::kWide, stage + S::kWide);
+        CommitProducts();
+        WaitProducts<1>();
+        Settle(s);
+        const float2* const lse =
+            reinterpret_cast<const float2*>(statistics + step % S::kStages * 128 + at.column);
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          const float2 l = lse[4 * j];
+#pragma unroll
+          for (int e = 0; e < 4; ++e)
+            s[0][j][e] = exp2f(fmaf(s[0][j][e], scale2, (e % 2 == 0 ? l.x : l.y) * -kLog2E));
+        }
+        if (keys.Visible(v0) < first_own + 64) {
+#pragma unroll
+          for (int j = 0; j < 8; ++j) {
+#pragma unroll
+            for (int e = 0; e < 4; ++e)
+              if (first_own + at.row + e / 2 * 8 >= keys.Visible(v0 + 8 * j + at.column + e % 2))
+                s[0][j][e] = 0.0f;
+          }
+        }
+        uint32_t p[4][4];
+        Round(p, s);
+        OpenProducts();
+        BeginSums(dv, p, stage + S::kWide);
+        CommitProducts();
+        WaitProducts<1>();
+        Settle(dp);
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+          const float2 delta = lse[32 + 4 * j];
+#pragma unroll
+          for (int e = 0; e < 4; ++e)
+            dp[0][j][e] = s[0][j][e] * (dp[0][j][e] - (e % 2 == 0 ? delta.x : delta.y));
+        }
+        uint32_t ds[4][4];
+        Round(ds, dp);
+        OpenProducts();
+        BeginSums(dk, ds, stage);
+        CommitProducts();
+      }
+      WaitProducts<0>();
+      Settle(dk);
+      Settle(dv);
+#pragma unroll
+      for (int j = 0; j < S::kD / 8; ++j) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) dk[0][j][e] *= a.scale;
+      }
+      const int own = first_own + threadIdx.x % 128 / 32 * 16;
+      AddGradients(dk, b.dk + keys.group * a.d, b.lddk, keys, own, S::kD, 0, S::kD / 16);
+      AddGradients(dv, b.dv + keys.group * a.head_v, b.lddv, keys, own, S::kD, 0, S::kD / 16);
+      __syncthreads();  // before the next sequence's copies
+    }
+  }
+#endif
+}
+
+// --- dq -----------------------------------------------------------------------
+
+template <typename S>
+__global__ void __launch_bounds__(S::kThreads, 1)
+    QueryGradientHopperKernel(AttentionBackwardArgs b, float scale2) {
+#if HONE_HOPPER
+  const AttentionArgs& a = b.forward;
+  BF16* const q_tiles = DynamicShared<BF16>();
+  BF16* const dout_tiles = q_tiles + S::kGroups * S::kWide;
+  BF16* const stages = dout_tiles + S::kGroups * S::kWide;
+  const Place at;
+  const int own = 64 * at.group + at.row;
+  const auto tiles = [&](int sequence) {
+    return CeilDiv(Keys(a, sequence, 0).Vectors(), S::kRows) * a.kv_heads;
+  };
+  Walk walk;
+  int64_t place;
+  for (int64_t t = blockIdx.x;; t += gridDim.x) {
+    const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
+    if (sequence < 0) break;
+    const Keys keys(a, sequence, place % a.kv_heads);
+    // The last tiles have the most keys: first.
+    const int v0 =
+        S::kRows * static_cast<int>(CeilDiv(keys.Vectors(), S::kRows) - 1 - place / a.kv_heads);
+    const int count = min(S::kRows, keys.Vectors() - v0);
+    const int all = keys.Visible(v0 + count - 1), chunks = static_cast<int>(CeilDiv(all, kChunk));
+    const BF16* const q = static_cast<const BF16*>(a.q);
+    const BF16* const dout = static_cast<const BF16*>(b.dout);
+    const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
+    const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
+    const auto load = [&](int chunk) {
+      BF16* const stage = stages + chunk % S::kStages * 2 * S::kWide;
+      const int first = chunk * kChunk, some = min(kChunk, all - first);
+      LoadTiles<S::kD>(stage, kChunk, k, [&](int i) {
+        return i < some ? k + keys.rows[first + i] * a.ldk : nullptr;
+      });
+      LoadTiles<S::kD>(stage + S::kWide, kChunk, v, [&](int i) {
+        return i < some ? v + keys.rows[first + i] * a.ldv : nullptr;
+      });
+      CommitCopies();
+    };
+    LoadTiles<S::kD>(q_tiles, S::kRows, q,
+                     [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
+    LoadTiles<S::kD>(dout_tiles, S::kRows, dout,
+                     [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
+    load(0);
+    float lse2[2], delta[2];
+    int visible[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int i = own + 8 * h;
+      lse2[h] = i < count ? a.lse[keys.Row(a, v0 + i)] * kLog2E : 0.0f;
+      delta[h] = i < count ? *Delta(b, keys, v0 + i) : 0.0f;
+      visible[h] = i < count ? keys.Visible(v0 + i) : 0;
+    }
+    float dq[1][S::kD / 8][4];
+    Clear(dq);
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      WaitCopies<0>();
+      PublishWrites();
+      __syncthreads();
+      if (chunk + 1 < chunks) load(chunk + 1);
+      const int first = chunk * kChunk;
+      const BF16* const stage = stages + chunk % S::kStages * 2 * S::kWide;
+      float s[1][8][4], dp[1][8][4];
+      Clear(s);
+      Clear(dp);
+      OpenProducts();
+      BeginScores<S::kD>(s, q_tiles + at.group * S::kWide, stage);
+      CommitProducts();
+      BeginScores<S::kD>(dp, dout_tiles + at.group * S::kWide, stage + S::kWide);
+      CommitProducts();
+      WaitProducts<1>();
+      Settle(s);
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) s[0][j][e] = exp2f(fmaf(s[0][j][e], scale2, -lse2[e / 2]));
+      }
+      if (min(visible[0], visible[1]) < first + kChunk) {
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+#pragma unroll
+          for (int e = 0; e < 4; ++e)
+            if (first + 8 * j + at.column + e % 2 >= visible[e / 2]) s[0][j][e] = 0.0f;
+        }
+      }
+      WaitProducts<0>();
+      Settle(dp);
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) dp[0][j][e] = s[0][j][e] * (dp[0][j][e] - delta[e / 2]);
+      }
+      uint32_t ds[4][4];
+      Round(ds, dp);
+      OpenProducts();
+      BeginSums(dq, ds, stage);
+      CommitProducts();
+    }
+    WaitProducts<0>();
+    Settle(dq);
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      if (own + 8 * h >= count) continue;
+      BF16* const to =
+          static_cast<BF16*>(b.dq) + keys.Query(a, v0 + own + 8 * h, b.lddq) + at.column;
+#pragma unroll
+      for (int j = 0; j < S::kD / 8; ++j)
+        StorePair<BF16>(to + 8 * j, nullptr, dq[0][j][2 * h] * a.scale,
+                        dq[0][j][2 * h + 1] * a.scale, 2, true);
+    }
+    __syncthreads();  // before the next tile's copies
+  }
+#endif
+}
+
+template <typename S>
+Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
+  constexpr int64_t kUnknown = int64_t{1} << 30;  // number of tiles
+  const float scale2 = b.forward.scale * kLog2E;
+  if (Error e = LaunchResident("attention_backward delta (Hopper)", DeltaKernel<S>, kUnknown, 256,
+                               0, stream, b))
+    return e;
+  if (Error e = LaunchResident("attention_backward dk, dv (Hopper)", KeyGradientHopperKernel<S>,
+                               kUnknown, S::kThreads, S::kBytes, stream, b, scale2))
+    return e;
+  return LaunchResident("attention_backward dq (Hopper)", QueryGradientHopperKernel<S>, kUnknown,
+                        S::kThreads, S::kBytes, stream, b, scale2);
+}
+
+}  // namespace
+
+bool TakesHopper(const AttentionBackwardArgs& b) {
+  return TakesHopper(b.forward) && Aligned<BF16>(b.dq, b.lddq) && Aligned<BF16>(b.dout, 0) &&
+         Aligned<BF16>(b.forward.out, 0);
+}
+
+Error LaunchHopper(const AttentionBackwardArgs& b, Stream stream) {
+  return b.forward.d == 64 ? LaunchShape<Shape<64>>(b, stream) : LaunchShape<Shape<128>>(b, stream);
+}
+
+}  // namespace hone::kernels::cuda
