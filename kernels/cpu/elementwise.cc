@@ -1,6 +1,9 @@
 // Rope, biases, SwiGLU, casts and rows that move. All memory-bound.
 
+#include <algorithm>
+
 #include "kernels/cpu/kernels_isa.h"
+#include "kernels/cpu/marks.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/team.h"
 
@@ -186,11 +189,24 @@ Error EmbeddingBackward(const EmbeddingBackwardArgs& a, Stream stream) {
 }
 
 Error Cast(const CastArgs& a, Stream stream) {
+  if (a.marks.bits != nullptr && (a.from != DType::kF32 || a.to != DType::kBF16))
+    return "cast: marks are for f32 -> bf16";
   if (a.from == a.to) {
     const int64_t size = SizeOf(a.from);
     ParallelFor(stream, a.n, 65536, [&](int64_t begin, int64_t end) {
       std::memmove(static_cast<char*>(a.y) + begin * size,
                    static_cast<const char*>(a.x) + begin * size, (end - begin) * size);
+    });
+    return nullptr;
+  }
+  if (a.marks.bits != nullptr) {
+    const float* const x = static_cast<const float*>(a.x);
+    ParallelFor(stream, a.n, 65536, [&](int64_t begin, int64_t end) {
+      ForLanes(end - begin, [&](int64_t j, auto lanes) {
+        const int64_t i = begin + j;
+        StoreMarked(static_cast<BF16*>(a.y), i, Load(x + i, lanes), lanes,
+                    std::min<int64_t>(kLanes, end - i), a.marks);
+      });
     });
     return nullptr;
   }

@@ -44,6 +44,10 @@ const Table& IsaTable() {
       .axpby = Axpby,
       .cast = Cast,
       .sum_squares = SumSquares,
+      .count_marked = CountMarked,
+      .collect_marked = CollectMarked,
+      .place_marked = PlaceMarked,
+      .digest = Digest,
   };
   return kTable;
 }

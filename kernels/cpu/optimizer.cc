@@ -1,6 +1,10 @@
-// What the optimiser does to flat arrays. Memory-bound: AdamW moves 28 bytes per parameter.
+// What the optimiser does to flat arrays. Memory-bound: AdamW moves 28 bytes per parameter, 32 with
+// bf16 weights.
+
+#include <algorithm>
 
 #include "kernels/cpu/kernels_isa.h"
+#include "kernels/cpu/marks.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/team.h"
 
@@ -19,7 +23,11 @@ Error AdamW(const AdamWArgs& a, Stream stream) {
       const Vec step = Fma(decay, w, (m / k1) / (Sqrt(v / k2) + eps));
       Store(a.m + i, m, lanes);
       Store(a.v + i, v, lanes);
-      Store(a.master + i, Fma(minus_lr, step, w), lanes);
+      const Vec updated = Fma(minus_lr, step, w);
+      Store(a.master + i, updated, lanes);
+      if (a.rounded == nullptr) return;
+      StoreMarked(static_cast<BF16*>(a.rounded), i, updated, lanes,
+                  std::min<int64_t>(kLanes, end - i), a.marks);
     });
   });
   return nullptr;

@@ -124,6 +124,12 @@ __global__ void CastKernel(const From* x, To* y, int64_t n) {
     Store(y + i, Load<8>(x + i, n - i), n - i);
 }
 
+__global__ void CastMarkedKernel(const float* x, __nv_bfloat16* y, int64_t n, Marks marks) {
+  for (int64_t i = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * 8; i < n;
+       i += int64_t{gridDim.x} * blockDim.x * 8)
+    StoreMarked(y + i, Load<8>(x + i, n - i), n - i, marks, i);
+}
+
 }  // namespace
 
 Error Rope(const RopeArgs& a, Stream stream) {
@@ -180,6 +186,8 @@ Error SwigluBackward(const SwigluBackwardArgs& a, Stream stream) {
 
 Error Cast(const CastArgs& a, Stream stream) {
   if (a.n == 0) return nullptr;
+  if (a.marks.bits != nullptr && (a.from != DType::kF32 || a.to != DType::kBF16))
+    return "cast: marks are for f32 -> bf16";
   if (a.from == a.to)
     return a.x == a.y
                ? nullptr
@@ -187,6 +195,9 @@ Error Cast(const CastArgs& a, Stream stream) {
                                                  cudaMemcpyDeviceToDevice,
                                                  static_cast<cudaStream_t>(stream)));
   const unsigned blocks = Blocks(a.n, 256 * 8);
+  if (a.marks.bits != nullptr)
+    return Launch("cast (marks)", CastMarkedKernel, blocks, 256, 0, stream,
+                  static_cast<const float*>(a.x), static_cast<__nv_bfloat16*>(a.y), a.n, a.marks);
   if (a.from == DType::kF32)
     return Launch("cast", CastKernel<__nv_bfloat16, float>, blocks, 256, 0, stream,
                   static_cast<const float*>(a.x), static_cast<__nv_bfloat16*>(a.y), a.n);

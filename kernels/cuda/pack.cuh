@@ -77,6 +77,28 @@ __device__ inline void Store(T* p, const Pack<kSize>& x, int64_t n) {
   }
 }
 
+// Eight bf16, of which the first n exist; those that get another value are marked. Threads may
+// share a word of bits.
+__device__ inline void StoreMarked(__nv_bfloat16* p, const Pack<8>& x, int64_t n,
+                                   const Marks& marks, int64_t at) {
+  const Pack<8> before = Load<8>(p, n);
+  Store(p, x, n);
+  if (marks.bits == nullptr) return;
+  unsigned long long bits = 0;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const bool same = i >= n || __float_as_uint(before.v[i]) >> 16 ==
+                                    __bfloat16_as_ushort(__float2bfloat16_rn(x.v[i]));
+    if (!same) bits |= 1ull << i;
+  }
+  const int64_t first = marks.first + at;
+  bits <<= first % 32;
+  for (int half = 0; half < 2; ++half) {
+    const auto part = static_cast<unsigned>(bits >> 32 * half);
+    if (part != 0) atomicOr(marks.bits + first / 32 + half, part);
+  }
+}
+
 // A block of 256 threads for rows of `packs`: as many rows as fit, side by side.
 inline dim3 RowBlock(int64_t packs) {
   unsigned x = 1;

@@ -152,7 +152,7 @@ TrainingMemory MemoryOfTraining(const ModelConfig& c, const MemoryUse& use) {
     m.snapshot = m.weights;
     m.gradients = 4 * c.ParameterCount();
     m.moments = 8 * c.ParameterCount();
-    m.masters = use.dtype == DType::kF32 ? 0 : 4 * c.ParameterCount();
+    m.masters = use.dtype == DType::kF32 ? 0 : (4 + 1.0 / 8) * c.ParameterCount();
     m.reference = use.reference ? m.weights : 0;
   }
   m.activations = ActivationBytesPerToken(c, use.dtype, use.checkpointing) *

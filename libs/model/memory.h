@@ -41,7 +41,7 @@ struct TrainingMemory {
   double weights = 0;
   double gradients = 0;  // f32
   double moments = 0;    // two, f32
-  double masters = 0;    // f32 weights beside bf16 ones
+  double masters = 0;    // f32 weights beside bf16 ones, and a bit each
   double reference = 0;
   double snapshot = 0;     // the version that workers fetch
   double activations = 0;  // of one micro-batch: what backward needs, and backward's own

@@ -51,6 +51,10 @@ std::vector<std::string> MissingEntries(const kernels::Table& table) {
   HONE_ENTRY(axpby);
   HONE_ENTRY(cast);
   HONE_ENTRY(sum_squares);
+  HONE_ENTRY(count_marked);
+  HONE_ENTRY(collect_marked);
+  HONE_ENTRY(place_marked);
+  HONE_ENTRY(digest);
 #undef HONE_ENTRY
   // The name and host_visible are a word each as well; four entries for recordings may be null.
   HONE_CHECK((entries + 2 + 4) * sizeof(void*) == sizeof(kernels::Table))

@@ -16,6 +16,7 @@ Optimizer::Optimizer(const Device& on, const ParameterLayout& layout, const Weig
       master_(weights.trained().dtype() == DType::kF32 ? 0 : layout.trained_size(), DType::kF32,
               on.table()) {
   if (master_.size() == 0) return;
+  changes_.emplace(layout.trained_size(), on.table());
   on.Run(on.table().cast, kernels::CastArgs{.x = weights.trained().data(),
                                             .y = master_.data(),
                                             .n = layout.trained_size(),
@@ -37,6 +38,11 @@ std::vector<double> SumsOfSquares(const Device& on, Arena& arena, const float* x
   on.Read(out.data(), sums, count);
   arena.Release(mark);
   return out;
+}
+
+// Element `at` of bf16 weights.
+void* Rounded(Weights& weights, int64_t at) {
+  return static_cast<uint16_t*>(weights.trained().data()) + at;
 }
 }  // namespace
 
@@ -85,23 +91,24 @@ double Optimizer::Step(const Device& on, Arena& arena, const v1::OptimizerSpec& 
     if (by_muon) {
       Muon(on, arena, spec, learning_rate, scale, gradients, first.offset, first.rows, first.cols,
            static_cast<int64_t>(end - i), master);
+      if (changes_)
+        on.Run(on.table().cast, kernels::CastArgs{.x = master + first.offset,
+                                                  .y = Rounded(weights, first.offset),
+                                                  .n = stop - first.offset,
+                                                  .from = DType::kF32,
+                                                  .to = DType::kBF16,
+                                                  .marks = changes_->marks(first.offset)});
     } else {
-      AdamW(on, spec, learning_rate, scale, gradients, first.offset, stop, decay, master);
+      AdamW(on, spec, learning_rate, scale, gradients, first.offset, stop, decay, master, weights);
     }
     i = end;
   }
-  if (master_.size() > 0)
-    on.Run(on.table().cast, kernels::CastArgs{.x = master,
-                                              .y = weights.trained().data(),
-                                              .n = layout_.trained_size(),
-                                              .from = DType::kF32,
-                                              .to = weights.trained().dtype()});
   return norm;
 }
 
 void Optimizer::AdamW(const Device& on, const v1::OptimizerSpec& spec, double learning_rate,
                       double scale, const ParameterArena& gradients, int64_t begin, int64_t end,
-                      bool decay, float* master) {
+                      bool decay, float* master, Weights& weights) {
   const double beta1 = spec.beta1() == 0 ? 0.9 : spec.beta1();
   const double beta2 = spec.beta2() == 0 ? 0.95 : spec.beta2();
   const auto t = static_cast<double>(steps_);
@@ -118,7 +125,9 @@ void Optimizer::AdamW(const Device& on, const v1::OptimizerSpec& spec, double le
                             .weight_decay = static_cast<float>(decay ? spec.weight_decay() : 0),
                             .correction1 = static_cast<float>(1 - std::pow(beta1, t)),
                             .correction2 = static_cast<float>(1 - std::pow(beta2, t)),
-                            .grad_scale = static_cast<float>(scale)});
+                            .grad_scale = static_cast<float>(scale),
+                            .rounded = changes_ ? Rounded(weights, begin) : nullptr,
+                            .marks = changes_ ? changes_->marks(begin) : kernels::Marks{}});
 }
 
 // `count` consecutive matrices of one shape. Works on X [rows, cols] as it lies: for tall ones the

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "libs/model/parameters.h"
+#include "libs/model/weight_changes.h"
 #include "libs/tensor/arena.h"
 #include "libs/tensor/device.h"
 #include "proto/hone/v1/config.pb.h"
@@ -16,8 +18,8 @@ namespace hone {
 // -4.7750, 2.0315), update scaled by 0.2 sqrt(max(rows, cols)) so that it shares AdamW's learning
 // rate (Moonlight, arXiv 2502.16982). gate and up, and each expert, are matrices of their own.
 //
-// Holds f32 moments and, when the weights are bf16, f32 master weights, in flat arenas. Not
-// thread-safe.
+// Holds f32 moments and, when the weights are bf16, f32 master weights and marks of what changes, in
+// flat arenas. Not thread-safe.
 class Optimizer {
  public:
   // Of layout.trained(). `layout` must outlive this. Master weights start as `weights`. All methods
@@ -41,11 +43,13 @@ class Optimizer {
   void RestoreSteps(int64_t steps) { steps_ = steps; }
   // Master weights, f32: the weights themselves in f32.
   const float* Master(const Weights& weights) const;
+  // What Step changes in bf16 weights; null in f32, where it is everything.
+  WeightChanges* changes() { return changes_ ? &*changes_ : nullptr; }
 
  private:
   void AdamW(const Device& on, const v1::OptimizerSpec& spec, double learning_rate, double scale,
-             const ParameterArena& gradients, int64_t begin, int64_t end, bool decay,
-             float* master);
+             const ParameterArena& gradients, int64_t begin, int64_t end, bool decay, float* master,
+             Weights& weights);
   void Muon(const Device& on, Arena& arena, const v1::OptimizerSpec& spec, double learning_rate,
             double scale, const ParameterArena& gradients, int64_t offset, int64_t rows,
             int64_t cols, int64_t count, float* master);
@@ -54,6 +58,7 @@ class Optimizer {
   ParameterArena m_;
   ParameterArena v_;
   ParameterArena master_;  // empty in f32
+  std::optional<WeightChanges> changes_;
   int64_t steps_ = 0;
 };
 

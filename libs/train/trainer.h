@@ -54,6 +54,8 @@ class Trainer {
   Weights& weights() { return weights_; }
   const Weights& weights() const { return weights_; }
   Optimizer& optimizer() { return *optimizer_; }
+  // Which weights the steps changed; null in f32. Afresh after WeightsChanged.
+  WeightChanges* changes() { return optimizer_->changes(); }
   // Call after the weights were initialized or loaded: merged and master weights take their values.
   void WeightsChanged();
 
