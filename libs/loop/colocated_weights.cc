@@ -38,7 +38,7 @@ void ColocatedWeights::Recall(const Weights& weights) {
   others_.Recall(weights);
 }
 
-void ColocatedWeights::Follow(const std::string& run_id, std::function<void()> arrived) {
+void ColocatedWeights::SetFollower(const std::string& run_id, std::function<void()> arrived) {
   MutexLock lock(mu_);
   followed_ = run_id;
   arrived_ = std::move(arrived);
@@ -52,15 +52,15 @@ void ColocatedWeights::Follow(const std::string& run_id, const std::string& addr
                               const Transformer& transformer, DType dtype,
                               std::shared_ptr<const Weights> base, std::function<void()> arrived) {
   if (BringsBase(address)) {
-    Follow(run_id, std::move(arrived));
+    SetFollower(run_id, std::move(arrived));
     return;
   }
-  Follow("", nullptr);
+  SetFollower("", nullptr);
   remote_.Follow(run_id, address, transformer, dtype, std::move(base), std::move(arrived));
 }
 
 void ColocatedWeights::Unfollow() {
-  Follow("", nullptr);
+  SetFollower("", nullptr);
   remote_.Unfollow();
 }
 

@@ -39,7 +39,8 @@ class ColocatedWeights final : public WeightsSink, public WeightsSource {
   std::shared_ptr<const Weights> GiveBack(bool needed) override;
 
  private:
-  void Follow(const std::string& run_id, std::function<void()> arrived);
+  // Of this learner's weights; an empty run: none.
+  void SetFollower(const std::string& run_id, std::function<void()> arrived);
 
   const std::string address_;
   WeightsSource& remote_;

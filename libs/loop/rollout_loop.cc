@@ -366,13 +366,12 @@ void RolloutLoop::GiveBack(Assignment& a) {
   auto scope = ledger_.Enter("swap_weights");
   a.engine->Synchronize();
   const bool busy = a.engine->running() > 0 || a.engine->waiting_requests() > 0;
-  std::shared_ptr<const Weights> copy = weights_.GiveBack(busy);
-  if (copy != nullptr) {
-    a.engine->SetWeights(std::move(copy), a.engine->version(), InFlight::kKeep);
-    return;
+  if (!busy) {
+    MutexLock lock(mu_);
+    given_back_ = std::chrono::steady_clock::now();
   }
-  MutexLock lock(mu_);
-  given_back_ = std::chrono::steady_clock::now();
+  std::shared_ptr<const Weights> copy = weights_.GiveBack(busy);
+  if (busy) a.engine->SetWeights(std::move(copy), a.engine->version(), InFlight::kKeep);
 }
 
 }  // namespace hone

@@ -66,6 +66,10 @@ class ScriptedCluster final : public PromptSource, public TrajectorySink, public
     MutexLock lock(mu_);
     return waiting_ - passes_;
   }
+  size_t leases() const {  // not taken yet
+    MutexLock lock(mu_);
+    return leases_.size();
+  }
   int lease_calls() const {
     MutexLock lock(mu_);
     return lease_calls_;
