@@ -117,14 +117,13 @@ TEST_CASE("recordings outlive an update of the weights in place, but not another
     on.Synchronize();
     return weights;
   };
-  for (const std::set<int>& updates : {std::set<int>{}, std::set<int>{9, 10, 14}}) {
-    Completions want, got, copied;
-    CHECK(GenerateInPlace("dsv3", calls, same, updates, want) == 0);
-    CHECK(GenerateInPlace("dsv3", table, same, updates, got) > 5);
-    CHECK(GenerateInPlace("dsv3", table, copy, updates, copied) == 0);
-    CheckEqual(got, want);
-    CheckEqual(copied, want);
-  }
+  const std::set<int> updates = {9, 10, 14};
+  Completions want, got, copied;
+  CHECK(GenerateInPlace("dsv3", calls, same, updates, want) == 0);
+  CHECK(GenerateInPlace("dsv3", table, same, updates, got) > 5);
+  CHECK(GenerateInPlace("dsv3", table, copy, updates, copied) == 0);
+  CheckEqual(got, want);
+  CheckEqual(copied, want);
 }
 
 }  // namespace
