@@ -45,6 +45,8 @@ void WeightsClient::End() {
   }
   subscription_->thread.join();
   subscription_.reset();
+  MutexLock lock(mu_);
+  arrival_ = {};
 }
 
 void WeightsClient::Follow(const std::string& run_id, const std::string& address,
@@ -54,7 +56,6 @@ void WeightsClient::Follow(const std::string& run_id, const std::string& address
   {
     MutexLock lock(mu_);
     stop_ = false;
-    arrival_ = {};
   }
   subscription_ = std::make_unique<Subscription>();
   Subscription& s = *subscription_;

@@ -23,6 +23,7 @@ class WeightsClient final : public WeightsSource {
   void Follow(const std::string& run_id, const std::string& address, const Transformer& transformer,
               DType dtype, std::shared_ptr<const Weights> base,
               std::function<void()> arrived) override;
+  void Unfollow() override { End(); }
   Arrival Take() override;
 
  private:

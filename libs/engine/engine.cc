@@ -45,9 +45,12 @@ void Engine::SetWeights(std::shared_ptr<const Weights> weights, int64_t version,
                         InFlight in_flight) {
   HONE_CHECK(weights->parameters.dtype() == options_.dtype);
   HONE_CHECK(&weights->table() == &device_.table()) << weights->table().name;
-  weights_ = std::move(weights);
   version_ = version;
-  passes_.clear();
+  if (weights != weights_) {  // of the same object nothing has moved
+    device_.Synchronize();
+    passes_.clear();
+    weights_ = std::move(weights);
+  }
   if (in_flight == InFlight::kKeep) return;
   for (const auto& g : groups_) {
     g->prompt.Free(blocks_);

@@ -68,7 +68,8 @@ class Engine {
 
   // Takes effect between steps. The weights are in memory of the same backend, shared and must not
   // change while they are set, except through another SetWeights of the same object after an update
-  // in place.
+  // in place (Synchronize before it). An equal copy under the same version and kKeep changes
+  // nothing but where weights are read. Nothing reads those that were set before when it returns.
   void SetWeights(std::shared_ptr<const Weights> weights, int64_t version, InFlight in_flight);
   int64_t version() const { return version_; }
 
@@ -80,6 +81,8 @@ class Engine {
   void Abort(uint64_t id);
   // One forward pass. False when there was nothing to do. Requires weights.
   bool Step();
+  // Waits for what steps have left to do on the device: nothing reads the weights until the next.
+  void Synchronize() const { device_.Synchronize(); }
 
   // Natural logs of the probabilities of tokens[1..] given those before, at `temperature`, by the
   // same code. INVALID_ARGUMENT as Submit; RESOURCE_EXHAUSTED when the cache has no room beside

@@ -4,82 +4,93 @@
 
 namespace hone {
 
-struct ColocatedWeights::Spares {
-  Mutex mu;
-  std::vector<std::unique_ptr<Weights>> weights ABSL_GUARDED_BY(mu);
-};
-
 void ColocatedWeights::Publish(const std::string& run_id, int64_t version,
-                               const ParameterLayout& layout, const Weights& weights,
+                               const ParameterLayout& layout,
+                               const std::shared_ptr<const Weights>& weights,
                                uint64_t base_digest) {
-  std::shared_ptr<Spares> spares;
   {
     MutexLock lock(mu_);
-    if (run_id != run_id_) {
-      run_id_ = run_id;
-      newest_ = {};
-      spares_ = std::make_shared<Spares>();
-    } else if (version <= newest_.version) {
-      return;
+    if (run_id == run_id_ && (version < version_ || (version == version_ && available_))) return;
+    if (weights != own_) {  // the former's learner is gone, they change no more
+      own_ = weights;
+      copy_ = nullptr;
+      reading_ = false;
     }
-    newest_.weights = nullptr;  // if nobody took it, it is a spare now
-    spares = spares_;
-  }
-  std::unique_ptr<Weights> copy;
-  {
-    MutexLock lock(spares->mu);
-    if (!spares->weights.empty()) {
-      copy = std::move(spares->weights.back());
-      spares->weights.pop_back();
-    }
-  }
-  if (copy == nullptr) copy = std::make_unique<Weights>(layout, weights);
-  const Device on(weights.table(), 1);
-  CopyTrained(on, weights, *copy);
-  on.Synchronize();
-  const std::shared_ptr<const Weights> shared(copy.release(), [spares](const Weights* w) {
-    MutexLock lock(spares->mu);
-    spares->weights.emplace_back(const_cast<Weights*>(w));
-  });
-  std::function<void()> arrived;
-  {
-    MutexLock lock(mu_);
-    newest_ = {shared, version};
+    layout_ = &layout;
+    run_id_ = run_id;
+    version_ = version;
+    available_ = true;
     taken_ = false;
-    if (followed_ == run_id) arrived = arrived_;
+    if (followed_ == run_id_) arrived_();
   }
-  if (arrived) arrived();
   others_.Publish(run_id, version, layout, weights, base_digest);
+}
+
+void ColocatedWeights::Recall(const Weights& weights) {
+  {
+    MutexLock lock(mu_);
+    if (own_.get() == &weights) {
+      available_ = false;
+      if (reading_) arrived_();
+      lock.Wait(given_back_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !reading_; });
+    }
+  }
+  others_.Recall(weights);
+}
+
+void ColocatedWeights::SetFollower(const std::string& run_id, std::function<void()> arrived) {
+  MutexLock lock(mu_);
+  followed_ = run_id;
+  arrived_ = std::move(arrived);
+  taken_ = false;
+  reading_ = false;
+  given_back_.notify_all();
+  if (!followed_.empty() && followed_ == run_id_ && available_) arrived_();
 }
 
 void ColocatedWeights::Follow(const std::string& run_id, const std::string& address,
                               const Transformer& transformer, DType dtype,
                               std::shared_ptr<const Weights> base, std::function<void()> arrived) {
-  if (!BringsBase(address)) {
-    {
-      MutexLock lock(mu_);
-      followed_.clear();
-      arrived_ = nullptr;
-    }
-    remote_.Follow(run_id, address, transformer, dtype, std::move(base), std::move(arrived));
+  if (BringsBase(address)) {
+    SetFollower(run_id, std::move(arrived));
     return;
   }
-  bool here = false;
-  {
-    MutexLock lock(mu_);
-    followed_ = run_id;
-    arrived_ = arrived;
-    taken_ = false;
-    here = run_id_ == run_id && newest_.weights != nullptr;
-  }
-  if (here) arrived();
+  SetFollower("", nullptr);
+  remote_.Follow(run_id, address, transformer, dtype, std::move(base), std::move(arrived));
+}
+
+void ColocatedWeights::Unfollow() {
+  SetFollower("", nullptr);
+  remote_.Unfollow();
 }
 
 WeightsSource::Arrival ColocatedWeights::Take() {
   MutexLock lock(mu_);
   if (followed_.empty()) return remote_.Take();
-  if (followed_ != run_id_ || newest_.weights == nullptr || std::exchange(taken_, true)) return {};
-  return newest_;
+  if (followed_ != run_id_ || !available_ || std::exchange(taken_, true)) return {};
+  reading_ = true;
+  return {own_, version_};
+}
+
+bool ColocatedWeights::Recalled() const {
+  MutexLock lock(mu_);
+  return reading_ && !available_;
+}
+
+std::shared_ptr<const Weights> ColocatedWeights::GiveBack(bool needed) {
+  MutexLock lock(mu_);
+  HONE_CHECK(reading_ && !available_) << "nothing is recalled";
+  if (needed) {
+    if (copy_ == nullptr || copy_.use_count() > 1)
+      copy_ = std::make_shared<Weights>(*layout_, *own_);
+    const Device on(own_->table(), 1);
+    CopyTrained(on, *own_, *copy_);
+    on.Synchronize();
+    copies_.Increment();
+  }
+  reading_ = false;
+  given_back_.notify_all();
+  return needed ? copy_ : nullptr;
 }
 
 }  // namespace hone

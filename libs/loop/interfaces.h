@@ -54,20 +54,29 @@ class WeightsSource {
  public:
   virtual ~WeightsSource() = default;
   // Follows a run's weights from now on, in the background; a second call replaces the first.
-  // `transformer`, whose layout and backend the weights are for, must live until the next call or
-  // destruction; `base` as in Stager (null if BringsBase). `arrived` is called
-  // (from any thread) when Take has something.
+  // `transformer`, whose layout and backend the weights are for, must live until the next call,
+  // Unfollow or destruction; `base` as in Stager (null if BringsBase). `arrived` is called
+  // (from any thread) when Take has something, or Recalled has become true.
   virtual void Follow(const std::string& run_id, const std::string& address,
                       const Transformer& transformer, DType dtype,
                       std::shared_ptr<const Weights> base, std::function<void()> arrived) = 0;
+  // Follows nothing any more: `arrived` is not called again, and weights that Take gave may change.
+  virtual void Unfollow() = 0;
   struct Arrival {
-    std::shared_ptr<const Weights> weights;  // null: nothing new
+    // Null: nothing new. Nobody changes them before the next Take that brings others, or GiveBack.
+    std::shared_ptr<const Weights> weights;
     int64_t version = -1;
   };
   // Whether weights from `address` bring their frozen parameters with them.
   virtual bool BringsBase(const std::string& /*address*/) const { return false; }
   // The newest complete version that was not taken yet. Never waits.
   virtual Arrival Take() = 0;
+  // Whether somebody waits to change the weights that Take gave last (WeightsSink::Recall). A
+  // worker asks between any two steps and answers by GiveBack.
+  virtual bool Recalled() const { return false; }
+  // Nothing reads the recalled weights any more, on a device neither. If that version is still
+  // `needed`: a copy that nobody changes, equal to the bit. Else null.
+  virtual std::shared_ptr<const Weights> GiveBack(bool /*needed*/) { return nullptr; }
 };
 
 // What the learner asks of the coordinator.
@@ -97,9 +106,13 @@ class TrajectorySource {
 class WeightsSink {
  public:
   virtual ~WeightsSink() = default;
-  // As Snapshot::Take; reads `weights` only until it returns.
+  // As Snapshot::Take. What lends `weights` instead of copying them overrides Recall as well;
+  // `layout` lives as long as somebody may recall them.
   virtual void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-                       const Weights& weights, uint64_t base_digest) = 0;
+                       const std::shared_ptr<const Weights>& weights, uint64_t base_digest) = 0;
+  // Called before published weights are changed in place: returns when nobody reads them any more,
+  // after one step of a worker at most. May be called in vain, which costs nothing.
+  virtual void Recall(const Weights& /*weights*/) {}
 };
 
 }  // namespace hone

@@ -11,8 +11,8 @@
 #include "libs/base/status.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
-#include "libs/weights/snapshot.h"
 #include "libs/model/lora.h"
+#include "libs/weights/snapshot.h"
 
 namespace hone {
 namespace {
@@ -29,8 +29,8 @@ LearnerLoop::LearnerLoop(const Options& options, TrajectorySource& source, Weigh
       source_(source),
       sink_(sink),
       metrics_(metrics),
-      ledger_({"idle", "bookkeeping", "load", "wait_batch", "train", "publish", "checkpoint",
-               "evaluate", "wait_coordinator", "paused"}) {
+      ledger_({"idle", "bookkeeping", "load", "wait_batch", "train", "recall", "publish",
+               "checkpoint", "evaluate", "wait_coordinator", "paused"}) {
   if (metrics != nullptr) exported_.push_back(ExportLedger(*metrics, "learner", ledger_));
 }
 
@@ -89,7 +89,11 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
                                         Trainer::Options{.threads = options_.threads,
                                                          .dtype = s.folder.dtype,
                                                          .vocab = s.folder.vocab,
-                                                         .checkpointing = CheckpointingOf(model)});
+                                                         .checkpointing = CheckpointingOf(model),
+                                                         .before_change = [this, &s] {
+                                                           auto recall = ledger_.Enter("recall");
+                                                           sink_.Recall(s.trainer->weights());
+                                                         }});
   if (acquired.checkpoint_step() >= 0) {
     HONE_ASSIGN_OR_RETURN(
         s.position,
@@ -227,7 +231,7 @@ void LearnerLoop::Publish(Session& s) {
   // Replayed versions are not served again: workers may have gone on with the later ones.
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
-  sink_.Publish(s.run_id, s.position.step, s.transformer->layout(), s.trainer->weights(),
+  sink_.Publish(s.run_id, s.position.step, s.transformer->layout(), s.trainer->shared_weights(),
                 s.base_digest);
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;

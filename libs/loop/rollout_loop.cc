@@ -87,6 +87,7 @@ absl::Status RolloutLoop::Run() {
       if (stop_) break;
       reassigned_ = false;
       version_ = -1;
+      given_back_.reset();
     }
     ServeVisits(nullptr);
     auto assigned = prompts_.Register(Registration(kPoll));
@@ -193,6 +194,7 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       }
       for (const v1::Lease& lease : leases) Submit(a, lease);
       ServeVisits(&a);
+      GiveBack(a);
       bool worked = false;
       if (a.engine->version() >= 0) {
         auto scope = ledger_.Enter("generate");
@@ -208,17 +210,19 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       stats_.waiting = a.engine->waiting_requests();
       stats_.generated_tokens = a.counted_generated;
       if (worked) continue;
-      const char* state = judging_ > 0   ? "wait_verdicts"
-                          : version_ < 0 ? "wait_weights"
-                                         : "wait_prompts";
+      const char* state = judging_ > 0                  ? "wait_verdicts"
+                          : version_ < 0 || given_back_ ? "wait_weights"
+                                                        : "wait_prompts";
       auto scope = ledger_.Enter(state);
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-                       return stop_ || reassigned_ || weights_arrived_ || !visits_.empty() ||
+                       return stop_ || reassigned_ || weights_arrived_ ||
+                              (!given_back_ && !visits_.empty()) ||
                               std::any_of(leased_.begin(), leased_.end(),
                                           [this](const v1::Lease& l) { return IsDue(l); });
                      });
     }
+    weights_.Unfollow();  // first: a learner may wait for them
   }
   for (auto& [id, done] : a.visitors) {  // their callers must not wait for ever
     v1::Completion completion;
@@ -273,7 +277,7 @@ void RolloutLoop::LeaseThread(Assignment& a) {
       MutexLock lock(mu_);
       lock.WaitUntil(wake_, kNoDeadline, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
         return stop_ || reassigned_ ||
-               (version_ >= 0 && sequences_ - Ahead() < options_.max_sequences);
+               (version_ >= 0 && !given_back_ && sequences_ - Ahead() < options_.max_sequences);
       });
       if (stop_ || reassigned_) return;
       request.set_weights_version(version_);
@@ -315,9 +319,10 @@ void RolloutLoop::LeaseThread(Assignment& a) {
   }
 }
 
-// Leases of the next step, taken ahead, wait for its weights.
+// Leases of the next step, taken ahead, wait for its weights; so does what came too late for
+// weights that are given back.
 bool RolloutLoop::IsDue(const v1::Lease& lease) const {
-  return lease.exact_version() <= version_;
+  return !given_back_ && lease.exact_version() <= version_;
 }
 
 int64_t RolloutLoop::Ahead() const {
@@ -334,18 +339,39 @@ bool RolloutLoop::SwapWeights(Assignment& a) {
     if (!weights_arrived_) return false;
     // Leases that must end under the present version come first.
     for (const v1::Lease& lease : leased_)
-      if (lease.exact_version() >= 0 && lease.exact_version() == version_) return false;
+      if (IsDue(lease) && lease.exact_version() >= 0 && lease.exact_version() == version_)
+        return false;
     weights_arrived_ = false;
   }
   auto scope = ledger_.Enter("swap_weights");
   WeightsSource::Arrival arrival = weights_.Take();
-  if (arrival.weights == nullptr || arrival.version <= a.engine->version()) return false;
-  a.engine->SetWeights(std::move(arrival.weights), arrival.version, options_.in_flight);
+  if (arrival.weights == nullptr || arrival.version < a.engine->version()) return false;
+  // The same version comes again from a learner that began again.
+  const bool newer = arrival.version > a.engine->version();
+  a.engine->SetWeights(std::move(arrival.weights), arrival.version,
+                       newer ? options_.in_flight : InFlight::kKeep);
   MutexLock lock(mu_);
   version_ = arrival.version;
+  given_back_.reset();
   stats_.weights_version = arrival.version;
   wake_.notify_all();
   return true;
+}
+
+// A learner in this process changes its weights in place. If nothing is being generated the engine
+// waits for what becomes of them, else it goes on with a copy: the keys and values of what is in
+// flight stay right.
+void RolloutLoop::GiveBack(Assignment& a) {
+  if (!weights_.Recalled()) return;
+  auto scope = ledger_.Enter("swap_weights");
+  a.engine->Synchronize();
+  const bool busy = a.engine->running() > 0 || a.engine->waiting_requests() > 0;
+  if (!busy) {
+    MutexLock lock(mu_);
+    given_back_ = std::chrono::steady_clock::now();
+  }
+  std::shared_ptr<const Weights> copy = weights_.GiveBack(busy);
+  if (busy) a.engine->SetWeights(std::move(copy), a.engine->version(), InFlight::kKeep);
 }
 
 }  // namespace hone

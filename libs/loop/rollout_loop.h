@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +39,9 @@ class RolloutLoop {
     int64_t max_batch_tokens = 2048;
     int64_t cache_tokens = 128 * 1024;
     InFlight in_flight = InFlight::kKeep;  // for asynchronous runs when weights change
+    // How long Generate and Score wait for weights that a learner in this process is changing. One
+    // that publishes every step is done in a moment, a supervised stage is not.
+    Duration patience = std::chrono::seconds(5);
   };
   // What it uses must outlive it. `metrics` may be null.
   RolloutLoop(const Options& options, PromptSource& prompts, VerdictSource& verdicts,
@@ -51,8 +55,9 @@ class RolloutLoop {
   void Stop(bool drain);
 
   // For people who want the engine directly (RolloutService). Both wait for the engine's thread.
-  // FAILED_PRECONDITION while no run is served or no weights have come; else as Engine::Submit and
-  // Score. `done` is called on the engine's thread once per completion.
+  // FAILED_PRECONDITION while no run is served, no weights have come, or a learner in this process
+  // has had them for longer than `patience`; else as Engine::Submit and Score. `done` is called on
+  // the engine's thread once per completion.
   absl::Status Generate(GroupRequest request, const std::string& prompt_text,
                         std::function<void(v1::Completion)> done);
   absl::StatusOr<std::vector<float>> Score(const std::vector<int32_t>& tokens, float temperature,
@@ -86,6 +91,7 @@ class RolloutLoop {
   bool IsDue(const v1::Lease& lease) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t Ahead() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // sequences of leases that are not due
   bool SwapWeights(Assignment& a);
+  void GiveBack(Assignment& a);
   void VisitEngine(const Visit& visit);  // waits until it was called
   void ServeVisits(Assignment* a);
   bool Done(Assignment& a) const;
@@ -109,8 +115,11 @@ class RolloutLoop {
   std::deque<v1::Lease> leased_ ABSL_GUARDED_BY(mu_);
   int64_t sequences_ ABSL_GUARDED_BY(mu_) = 0;  // leased and not yet generated
   int64_t version_ ABSL_GUARDED_BY(mu_) = -1;   // in the engine
-  int64_t judging_ ABSL_GUARDED_BY(mu_) = 0;    // groups generated and not yet committed
-  int64_t scoring_ ABSL_GUARDED_BY(mu_) = 0;    // completions whose verdict is on its way
+  // Since when the engine has been without weights, because the learner makes the next version in
+  // their place. Nothing is running then, and what comes waits for that version.
+  std::optional<TimePoint> given_back_ ABSL_GUARDED_BY(mu_);
+  int64_t judging_ ABSL_GUARDED_BY(mu_) = 0;  // groups generated and not yet committed
+  int64_t scoring_ ABSL_GUARDED_BY(mu_) = 0;  // completions whose verdict is on its way
   std::deque<std::function<void(Assignment*)>> visits_ ABSL_GUARDED_BY(mu_);
   bool visitable_ ABSL_GUARDED_BY(mu_) = false;  // Run is going on
   Stats stats_ ABSL_GUARDED_BY(mu_);

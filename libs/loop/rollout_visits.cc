@@ -1,10 +1,11 @@
 // Direct use of a rollout loop's engine by others: their calls run on the engine's thread between
 // steps.
 
+#include <chrono>
+
 #include "libs/loop/assignment.h"
 
 namespace hone {
-
 void RolloutLoop::VisitEngine(const Visit& visit) {
   Mutex mu;
   std::condition_variable done;
@@ -31,6 +32,10 @@ void RolloutLoop::ServeVisits(Assignment* a) {
   std::deque<Visit> visits;
   {
     MutexLock lock(mu_);
+    if (a != nullptr && given_back_) {
+      if (std::chrono::steady_clock::now() < *given_back_ + options_.patience) return;
+      a = nullptr;
+    }
     visits.swap(visits_);
   }
   if (a != nullptr && a->engine->version() < 0) a = nullptr;
@@ -40,7 +45,7 @@ void RolloutLoop::ServeVisits(Assignment* a) {
 absl::Status RolloutLoop::Generate(GroupRequest request, const std::string& prompt_text,
                                    std::function<void(v1::Completion)> done) {
   absl::Status status =
-      absl::FailedPreconditionError("this worker serves no run, or has no weights");
+      absl::FailedPreconditionError("this worker serves no run, or has no weights at present");
   VisitEngine([&](Assignment* a) {
     if (a == nullptr) return;
     if (request.prompt.empty()) {
@@ -68,7 +73,7 @@ absl::Status RolloutLoop::Generate(GroupRequest request, const std::string& prom
 absl::StatusOr<std::vector<float>> RolloutLoop::Score(const std::vector<int32_t>& tokens,
                                                       float temperature, int64_t* version) {
   absl::StatusOr<std::vector<float>> result =
-      absl::FailedPreconditionError("this worker serves no run, or has no weights");
+      absl::FailedPreconditionError("this worker serves no run, or has no weights at present");
   VisitEngine([&](Assignment* a) {
     if (a == nullptr) return;
     result = a->engine->Score(tokens, temperature);

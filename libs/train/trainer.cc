@@ -20,15 +20,15 @@ Trainer::Trainer(const Transformer& transformer, const Options& options)
       vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
       device_(transformer.table(), options.threads),
       arena_(transformer.table()),
-      weights_(transformer.layout(), options.dtype, transformer.table()),
+      weights_(std::make_shared<Weights>(transformer.layout(), options.dtype, transformer.table())),
       gradients_(transformer.layout().trained_size(), DType::kF32, transformer.table()) {
   WeightsChanged();
 }
 
 void Trainer::WeightsChanged() {
   arena_.Reset();
-  MergeAdapters(device_, arena_, transformer_.layout(), weights_);
-  optimizer_ = std::make_unique<Optimizer>(device_, transformer_.layout(), weights_);
+  MergeAdapters(device_, arena_, transformer_.layout(), *weights_);
+  optimizer_ = std::make_unique<Optimizer>(device_, transformer_.layout(), *weights_);
   device_.Synchronize();
 }
 
@@ -37,12 +37,12 @@ void Trainer::BeginStage(bool with_reference) {
   device_.Synchronize();  // checkpoints are read and written on streams of their own
   reference_.reset();
   if (!with_reference) return;
-  reference_ = std::make_unique<Weights>(transformer_.layout(), weights_);
+  reference_ = std::make_unique<Weights>(transformer_.layout(), *weights_);
   RefreshReference();
 }
 
 void Trainer::RefreshReference() {
-  CopyTrained(device_, weights_, *reference_);
+  CopyTrained(device_, *weights_, *reference_);
   device_.Synchronize();
 }
 
@@ -78,13 +78,13 @@ void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertL
                               const Loss& loss) {
   arena_.Reset();
   SavedForward saved{.checkpointing = options_.checkpointing};
-  const Scored s = ForwardScored(weights_, m, saved);
+  const Scored s = ForwardScored(*weights_, m, saved);
   const std::vector<float> zeros(m.targets.size(), 0);
   ForLoss rows{zeros, zeros, zeros, zeros};
   const ParameterLayout& layout = transformer_.layout();
   const Matrix drows = arena_.NewMatrix(s.rows.rows, s.rows.cols, s.rows.dtype);
   ops::HeadLogprobBackward(
-      device_, arena_, s.head(), weights_.parameters.View(layout.head()), vocab_,
+      device_, arena_, s.head(), weights_->parameters.View(layout.head()), vocab_,
       HeadChunks(m, HeadRows()), s.coefficient, s.dentropy,
       [&](int64_t begin, int64_t end) {
         const int64_t n = end - begin;
@@ -109,7 +109,7 @@ void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertL
                                                         .from = DType::kF32,
                                                         .to = dhidden.dtype});
   }
-  transformer_.Backward(device_, arena_, weights_, m.batch, saved, dhidden, balance_alpha,
+  transformer_.Backward(device_, arena_, *weights_, m.batch, saved, dhidden, balance_alpha,
                         gradients_);
 }
 
@@ -117,14 +117,15 @@ StepValues Trainer::Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe,
                           double learning_rate, const ExpertLoad& load) {
   StepValues metrics;
   arena_.Reset();
-  const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, weights_);
-  MergeAdapters(device_, arena_, transformer_.layout(), weights_);
+  if (options_.before_change) options_.before_change();
+  const double norm = optimizer_->Step(device_, arena_, spec, learning_rate, gradients_, *weights_);
+  MergeAdapters(device_, arena_, transformer_.layout(), *weights_);
   metrics["grad_norm"] = norm;
   metrics["skipped_updates"] = std::isfinite(norm) ? 0 : 1;
   if (transformer_.config().moe.experts > 0) metrics["moe_max_violation"] = MaxViolation(load);
   if (moe.bias_update_rate() > 0 && std::isfinite(norm))
     UpdateRoutingBiases(device_, arena_, transformer_.layout(), load, moe.bias_update_rate(),
-                        weights_);
+                        *weights_);
   device_.Synchronize();  // whoever is given the weights reads them on a stream of its own
   return metrics;
 }

@@ -36,7 +36,8 @@ using StepValues = std::map<std::string, double>;
 // is an argument or part of the training state, so that the same calls give the same bits on any
 // number of threads.
 //
-// Owns weights, gradients, moments and the reference. Not thread-safe.
+// Owns weights (shared with whoever was given them), gradients, moments and the reference. Not
+// thread-safe.
 class Trainer {
  public:
   struct Options {
@@ -45,14 +46,19 @@ class Trainer {
     int64_t vocab = 0;  // ids from here on have no probability; 0: the model's vocabulary
     int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
     ActivationCheckpointing checkpointing = ActivationCheckpointing::kNone;
+    // Called before each update writes weights(): those who read them beside the trainer must have
+    // ended when it returns. The passes before it only read. May be null.
+    std::function<void()> before_change;
   };
 
   // Computes on the transformer's backend. `transformer` must outlive this. Weights start as zeros:
   // initialize or load them through weights().
   Trainer(const Transformer& transformer, const Options& options);
 
-  Weights& weights() { return weights_; }
-  const Weights& weights() const { return weights_; }
+  Weights& weights() { return *weights_; }
+  const Weights& weights() const { return *weights_; }
+  // The same object, which is alive as long as somebody holds it.
+  std::shared_ptr<const Weights> shared_weights() const { return weights_; }
   Optimizer& optimizer() { return *optimizer_; }
   // Which weights the steps changed; null in f32. Afresh after WeightsChanged.
   WeightChanges* changes() { return optimizer_->changes(); }
@@ -113,7 +119,7 @@ class Trainer {
   const int64_t vocab_;
   Device device_;
   Arena arena_;
-  Weights weights_;
+  const std::shared_ptr<Weights> weights_;
   ParameterArena gradients_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Weights> reference_;

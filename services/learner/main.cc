@@ -52,9 +52,9 @@ class PublisherSink final : public WeightsSink {
   // with a worker in this process nobody else may ever ask.
   PublisherSink(Publisher& publisher, bool eager) : publisher_(publisher), eager_(eager) {}
   void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-               const Weights& weights, uint64_t base_digest) override {
+               const std::shared_ptr<const Weights>& weights, uint64_t base_digest) override {
     if (eager_ || publisher_.followed())
-      publisher_.Publish(Snapshot::Take(run_id, version, layout, weights, base_digest));
+      publisher_.Publish(Snapshot::Take(run_id, version, layout, *weights, base_digest));
   }
 
  private:
@@ -112,7 +112,10 @@ absl::Status Run(Flags flags) {
   server_options.metrics = &metrics;
   options.weights_address = flags.advertise.empty() ? flags.listen : flags.advertise;
   WeightsClient remote(flags.id, flags.client_tls, &metrics);
-  ColocatedWeights colocated(options.weights_address, remote, sink);
+  ColocatedWeights colocated(
+      options.weights_address, remote, sink,
+      metrics.AddCounter("hone_learner_weights_copies_total",
+                         "Versions copied for the worker in this process, which still used them."));
   std::unique_ptr<Worker> worker;
   if (flags.colocate) {
     flags.rollout.worker_id = flags.id;

@@ -1,3 +1,6 @@
+#include <functional>
+#include <set>
+
 #include "tests/engine/device_training.h"
 #include "tests/kernels/tables.h"
 
@@ -69,6 +72,58 @@ TEST_CASE("decoding steps done again from a recording have the bits of those tha
       CheckEqual(got, want);
     }
   }
+}
+
+// Generates while the weights are trained in place before the steps of `updates` and set again
+// after every step, as the object that `set` makes of them. The number of steps done from a
+// recording.
+int64_t GenerateInPlace(const std::string& name, const kernels::Table& table,
+                        const std::function<std::shared_ptr<const Weights>(const World&)>& set,
+                        const std::set<int>& updates, Completions& out) {
+  const World world(name, DType::kF32, {}, table);
+  world.trainer->BeginStage(/*with_reference=*/false);
+  Engine engine(*world.model, nullptr, {.cache_tokens = 4096},
+                [&](const GroupRequest& r, v1::Completion c) {
+                  c.clear_generate_seconds();
+                  c.clear_versions();
+                  out[{r.issue, c.sample_index()}] = std::move(c);
+                });
+  v1::SftStage sft;
+  sft.set_steps(10);
+  sft.mutable_optimizer()->set_learning_rate(1e-2);
+  const std::vector<Demonstration> demonstrations = {{{3, 4, 5}, {6, 7, 1}}};
+  for (GroupRequest& r : world.Requests(4, 30)) REQUIRE_OK(engine.Submit(std::move(r)));
+  int step = 0;
+  do {
+    engine.Synchronize();
+    if (updates.contains(step)) REQUIRE_OK(world.trainer->SftStep(sft, demonstrations, 0));
+    engine.SetWeights(set(world), step++, InFlight::kKeep);
+  } while (engine.Step());
+  return engine.replayed_steps();
+}
+
+TEST_CASE("recordings outlive an update of the weights in place, but not another place",
+          "[engine]") {
+  const kernels::Table& table = *GENERATE(from_range(kernels::testing::CudaTables()));
+  INFO(table.name);
+  static kernels::Table calls;
+  calls = table;
+  calls.record = nullptr;
+  const auto same = [](const World& world) { return world.trainer->shared_weights(); };
+  const auto copy = [](const World& world) {
+    auto weights = std::make_shared<Weights>(world.model->layout(), world.trainer->weights());
+    const Device on(world.model->table(), 1);
+    CopyTrained(on, world.trainer->weights(), *weights);
+    on.Synchronize();
+    return weights;
+  };
+  const std::set<int> updates = {9, 10, 14};
+  Completions want, got, copied;
+  CHECK(GenerateInPlace("dsv3", calls, same, updates, want) == 0);
+  CHECK(GenerateInPlace("dsv3", table, same, updates, got) > 5);
+  CHECK(GenerateInPlace("dsv3", table, copy, updates, copied) == 0);
+  CheckEqual(got, want);
+  CheckEqual(copied, want);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ struct NoWeights final : WeightsSource {
               std::shared_ptr<const Weights>, std::function<void()>) override {
     HONE_CHECK(false) << "weights were asked for at " << address;
   }
+  void Unfollow() override {}
   Arrival Take() override { return {}; }
 };
 
@@ -68,6 +69,7 @@ struct Outcome {
   std::vector<v1::StepMetrics> steps;
   std::vector<v1::Evaluation> evaluations;
   std::map<v1::IssueState, int> issues;
+  double copies = 0;  // of weights, for the colocated worker
 };
 
 Outcome RunDemo(const Setup& setup) {
@@ -122,7 +124,10 @@ Outcome RunDemo(const Setup& setup) {
   LocalVerdicts verdicts;
   LocalWeights weights;
   NoWeights elsewhere;
-  ColocatedWeights colocated("here", elsewhere, weights);
+  Metrics metrics;
+  const Counter copies =
+      metrics.AddCounter("hone_learner_weights_copies_total", "Copies of weights.");
+  ColocatedWeights colocated("here", elsewhere, weights, copies);
   WeightsSink& sink = setup.colocate ? static_cast<WeightsSink&>(colocated) : weights;
   std::vector<std::unique_ptr<Worker>> workers;
   for (int i = 0; i < setup.workers; ++i)
@@ -158,6 +163,7 @@ Outcome RunDemo(const Setup& setup) {
   }
 
   Outcome out;
+  out.copies = copies.Value();
   out.run = *(*buffer)->GetRun("demo");
   out.weights = ReadAll(out.run.checkpoint_path() + "/hf/model.safetensors");
   out.adapter = ReadAll(out.run.checkpoint_path() + "/adapter/adapter_model.safetensors");
@@ -215,6 +221,12 @@ TEST_CASE("a run goes through its stages, and how it was worked on leaves no tra
   SECTION("another learner takes over") {
     CHECK(RunDemo({.interrupt = 113}).weights == base.weights);
   }
+  SECTION("the learner generates, in its own weights") {
+    const Outcome colocated =
+        RunDemo({.colocate = true, .overrides = {"evaluations.0.every_steps=0"}});
+    CHECK(colocated.weights == base.weights);
+    CHECK(colocated.copies == 0);
+  }
   SECTION("the learner generates, beside a worker elsewhere, and is replaced") {
     CHECK(RunDemo({.workers = 2, .threads = 2, .colocate = true, .interrupt = 113}).weights ==
           base.weights);
@@ -249,8 +261,14 @@ TEST_CASE("an asynchronous run with bounded staleness ends, and says how stale i
   const Outcome out =
       RunDemo({.workers = 2, .colocate = colocate, .overrides = {"stages.1.grpo.max_staleness=2"}});
   REQUIRE(out.run.state() == v1::RUN_STATE_SUCCEEDED);
-  for (size_t i = 110; i < out.steps.size(); ++i)
-    CHECK(out.steps[i].values().at("staleness_mean") <= 2);
+  for (size_t i = 110; i < out.steps.size(); ++i) {
+    const auto& values = out.steps[i].values();
+    CHECK(values.at("staleness_mean") <= 2);
+    // What was generated wholly under the present version, in the learner's weights or in a copy.
+    const auto difference = values.find("logprob_abs_diff_max");
+    CHECK((difference == values.end() || difference->second == 0));
+  }
+  CHECK(out.copies <= (colocate ? 5 : 0));  // one for a step
 }
 
 TEST_CASE("documents, half of them with their middle at the end, are learnt from",

@@ -178,6 +178,7 @@ class LocalWeights final : public WeightsSink {
       }
       sink_.Join(this);
     }
+    void Unfollow() override { sink_.Leave(this); }
     Arrival Take() override {
       MutexLock lock(mu_);
       return std::exchange(arrival_, {});
@@ -207,8 +208,8 @@ class LocalWeights final : public WeightsSink {
   };
 
   void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-               const Weights& weights, uint64_t base_digest) override {
-    auto snapshot = Snapshot::Take(run_id, version, layout, weights, base_digest);
+               const std::shared_ptr<const Weights>& weights, uint64_t base_digest) override {
+    auto snapshot = Snapshot::Take(run_id, version, layout, *weights, base_digest);
     MutexLock lock(mu_);
     newest_ = std::move(snapshot);
     changed_.notify_all();
