@@ -1,13 +1,10 @@
-// Changed weights: found by their marks, listed, put in place elsewhere; and digests.
+// Changed weights: found by their marks, listed, put in place elsewhere.
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <cstring>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/team.h"
-#include "kernels/mix.h"
 
 namespace hone::kernels::cpu {
 namespace {
@@ -50,23 +47,6 @@ Error PlaceMarked(const PlaceMarkedArgs& a, Stream stream) {
     for (int64_t i = a.starts[segment]; i < a.starts[segment + 1]; ++i)
       a.x[begin + a.places[i]] = a.values[i];
   });
-  return nullptr;
-}
-
-Error Digest(const DigestArgs& a, Stream stream) {
-  const char* const from = static_cast<const char*>(a.x);
-  const int64_t words = (a.bytes + 7) / 8;
-  std::atomic<uint64_t> total{0};
-  ParallelFor(stream, words, 32768, [&](int64_t begin, int64_t end) {
-    uint64_t sum = 0;
-    for (int64_t j = begin; j < end; ++j) {
-      uint64_t word = 0;
-      std::memcpy(&word, from + 8 * j, static_cast<size_t>(std::min<int64_t>(8, a.bytes - 8 * j)));
-      sum += Mix(static_cast<uint64_t>(j), word);
-    }
-    total.fetch_add(sum, std::memory_order_relaxed);
-  });
-  *a.out += total.load();
   return nullptr;
 }
 

@@ -31,5 +31,6 @@ Error AdamW(const AdamWArgs& args, Stream stream);
 Error Axpby(const AxpbyArgs& args, Stream stream);
 Error Cast(const CastArgs& args, Stream stream);
 Error SumSquares(const SumSquaresArgs& args, Stream stream);
+Error Digest(const DigestArgs& args, Stream stream);
 
 }  // namespace hone::kernels::cpu::HONE_ISA

@@ -62,7 +62,7 @@ void WeightsClient::Follow(const std::string& run_id, const std::string& address
   s.run_id = run_id;
   s.address = address;
   s.stager = std::make_unique<Stager>(run_id, transformer.layout(), dtype, std::move(base),
-                                      /*have_version=*/-1, transformer.table());
+                                      transformer.table());
   s.arrived = std::move(arrived);
   s.thread = std::thread([this, &s] { Serve(s); });
 }
@@ -107,7 +107,7 @@ absl::Status WeightsClient::Receive(Subscription& s) {
   v1::SubscribeRequest request;
   request.set_run_id(s.run_id);
   request.set_worker_id(worker_id_);
-  request.set_have_version(s.stager->version());
+  request.set_have_version(s.stager->have_version());
   const auto reader = stub->Subscribe(&context, request);
   v1::SubscribeResponse response;
   absl::Status status;
@@ -122,7 +122,7 @@ absl::Status WeightsClient::Receive(Subscription& s) {
     bytes_.Increment(static_cast<double>(response.chunk().data().size()));
     if (!status.ok()) break;
     const int64_t version = s.stager->staged_version();
-    std::shared_ptr<Weights> weights = s.stager->Take();
+    std::shared_ptr<const Weights> weights = s.stager->Take();
     if (weights == nullptr) continue;
     versions_.Increment();
     receive_seconds_.Observe(

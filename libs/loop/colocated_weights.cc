@@ -4,26 +4,24 @@
 
 namespace hone {
 
-void ColocatedWeights::Publish(const std::string& run_id, int64_t version,
-                               const ParameterLayout& layout,
-                               const std::shared_ptr<const Weights>& weights,
-                               uint64_t base_digest) {
+void ColocatedWeights::Publish(const WeightsVersion& v) {
   {
     MutexLock lock(mu_);
-    if (run_id == run_id_ && (version < version_ || (version == version_ && available_))) return;
-    if (weights != own_) {  // the former's learner is gone, they change no more
-      own_ = weights;
+    if (v.run_id == run_id_ && (v.version < version_ || (v.version == version_ && available_)))
+      return;
+    if (v.weights != own_) {  // the former's learner is gone, they change no more
+      own_ = v.weights;
       copy_ = nullptr;
       reading_ = false;
     }
-    layout_ = &layout;
-    run_id_ = run_id;
-    version_ = version;
+    layout_ = &v.layout;
+    run_id_ = v.run_id;
+    version_ = v.version;
     available_ = true;
     taken_ = false;
     if (followed_ == run_id_) arrived_();
   }
-  others_.Publish(run_id, version, layout, weights, base_digest);
+  others_.Publish(v);
 }
 
 void ColocatedWeights::Recall(const Weights& weights) {

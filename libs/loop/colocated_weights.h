@@ -25,8 +25,7 @@ class ColocatedWeights final : public WeightsSink, public WeightsSource {
   ColocatedWeights(std::string address, WeightsSource& remote, WeightsSink& others, Counter copies)
       : address_(std::move(address)), remote_(remote), others_(others), copies_(copies) {}
 
-  void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-               const std::shared_ptr<const Weights>& weights, uint64_t base_digest) override;
+  void Publish(const WeightsVersion& v) override;
   void Recall(const Weights& weights) override;
 
   bool BringsBase(const std::string& address) const override { return address == address_; }

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/model/transformer.h"
+#include "libs/weights/snapshot.h"
 #include "proto/hone/v1/coordinator.pb.h"
 #include "proto/hone/v1/reward.pb.h"
 
@@ -106,10 +107,9 @@ class TrajectorySource {
 class WeightsSink {
  public:
   virtual ~WeightsSink() = default;
-  // As Snapshot::Take. What lends `weights` instead of copying them overrides Recall as well;
-  // `layout` lives as long as somebody may recall them.
-  virtual void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-                       const std::shared_ptr<const Weights>& weights, uint64_t base_digest) = 0;
+  // As Publisher::Publish. What lends weights instead of copying them overrides Recall as well;
+  // the layout lives as long as somebody may recall them.
+  virtual void Publish(const WeightsVersion& v) = 0;
   // Called before published weights are changed in place: returns when nobody reads them any more,
   // after one step of a worker at most. May be called in vain, which costs nothing.
   virtual void Recall(const Weights& /*weights*/) {}

@@ -231,8 +231,12 @@ void LearnerLoop::Publish(Session& s) {
   // Replayed versions are not served again: workers may have gone on with the later ones.
   if (s.position.step < s.highest_version) return;
   auto scope = ledger_.Enter("publish");
-  sink_.Publish(s.run_id, s.position.step, s.transformer->layout(), s.trainer->shared_weights(),
-                s.base_digest);
+  sink_.Publish({.run_id = s.run_id,
+                 .version = s.position.step,
+                 .layout = s.transformer->layout(),
+                 .weights = s.trainer->shared_weights(),
+                 .base_digest = s.base_digest,
+                 .changes = s.trainer->changes()});
   MutexLock lock(mu_);
   stats_.published_version = s.position.step;
 }

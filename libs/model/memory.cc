@@ -149,7 +149,7 @@ TrainingMemory MemoryOfTraining(const ModelConfig& c, const MemoryUse& use) {
     m.moments = 2 * adapters.trained;
     m.reference = use.reference ? adapters.trained + adapters.merged : 0;
   } else {
-    m.snapshot = m.weights;
+    m.snapshot = use.dtype == DType::kF32 ? m.weights : 1.5 * m.weights;
     m.gradients = 4 * c.ParameterCount();
     m.moments = 8 * c.ParameterCount();
     m.masters = use.dtype == DType::kF32 ? 0 : (4 + 1.0 / 8) * c.ParameterCount();

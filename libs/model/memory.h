@@ -43,7 +43,7 @@ struct TrainingMemory {
   double moments = 0;    // two, f32
   double masters = 0;    // f32 weights beside bf16 ones, and a bit each
   double reference = 0;
-  double snapshot = 0;     // the version that workers fetch
+  double snapshot = 0;     // what workers fetch: a version, and in bf16 the changes after it
   double activations = 0;  // of one micro-batch: what backward needs, and backward's own
   double head = 0;         // logits of a chunk
   double total() const {

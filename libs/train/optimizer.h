@@ -18,8 +18,8 @@ namespace hone {
 // -4.7750, 2.0315), update scaled by 0.2 sqrt(max(rows, cols)) so that it shares AdamW's learning
 // rate (Moonlight, arXiv 2502.16982). gate and up, and each expert, are matrices of their own.
 //
-// Holds f32 moments and, when the weights are bf16, f32 master weights and marks of what changes, in
-// flat arenas. Not thread-safe.
+// Holds f32 moments and, when the weights are bf16, f32 master weights and marks of what changes,
+// in flat arenas. Not thread-safe.
 class Optimizer {
  public:
   // Of layout.trained(). `layout` must outlive this. Master weights start as `weights`. All methods

@@ -1,11 +1,14 @@
 #include "libs/weights/stager.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/model/lora.h"
+#include "libs/weights/segments.h"
 #include "libs/weights/snapshot.h"
 #include "xxhash.h"
 
@@ -23,16 +26,33 @@ struct Stager::Tensor {
   int64_t bytes = 0;  // received
 };
 
+// One is enough: the version in use and the next one take turns. Memory of a device is costly to
+// come by, and giving it back stops what the device does.
+class Stager::Spares {
+ public:
+  std::unique_ptr<Weights> Take() {
+    MutexLock lock(mu_);
+    return std::move(spare_);
+  }
+  void Give(std::unique_ptr<Weights> weights) {
+    MutexLock lock(mu_);
+    if (spare_ == nullptr) spare_ = std::move(weights);
+  }
+
+ private:
+  Mutex mu_;
+  std::unique_ptr<Weights> spare_ ABSL_GUARDED_BY(mu_);
+};
+
 Stager::Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
-               std::shared_ptr<const Weights> base, int64_t have_version,
-               const kernels::Table& table)
+               std::shared_ptr<const Weights> base, const kernels::Table& table)
     : run_id_(std::move(run_id)),
       layout_(layout),
       dtype_(dtype),
       base_(std::move(base)),
       base_digest_(base_ ? BaseDigest(*base_) : 0),
-      version_(have_version),
-      on_(table, 1) {
+      on_(table, 1),
+      spares_(std::make_shared<Spares>()) {
   HONE_CHECK(layout.adapted() == (base_ != nullptr));
 }
 
@@ -42,11 +62,9 @@ absl::Status Stager::Check(const v1::Manifest& m) const {
   if (m.run_id() != run_id_)
     return absl::InvalidArgumentError(
         absl::StrCat("weights of run ", m.run_id(), " came for run ", run_id_));
-  if (m.version() <= version_)
+  if (m.version() <= have_version_)
     return absl::FailedPreconditionError(
-        absl::StrCat("weights version ", m.version(), " came after ", version_));
-  if (m.encoding() != v1::ENCODING_FULL)
-    return absl::UnimplementedError(absl::StrCat("weights encoding ", m.encoding()));
+        absl::StrCat("weights version ", m.version(), " came after ", have_version_));
   if (m.base_digest() != base_digest_)
     return absl::InvalidArgumentError(
         absl::StrCat("weights belong to another frozen model: its digest is ", m.base_digest(),
@@ -56,6 +74,7 @@ absl::Status Stager::Check(const v1::Manifest& m) const {
   if (static_cast<size_t>(m.tensors_size()) != count)
     return absl::InvalidArgumentError(
         absl::StrCat("weights have ", m.tensors_size(), " tensors; this model has ", count));
+  int64_t bytes = 0;
   for (size_t i = 0; i < count; ++i) {
     const bool bias = i >= trained.size();
     const Parameter& p = bias ? layout_.biases()[i - trained.size()] : trained[i];
@@ -66,24 +85,56 @@ absl::Status Stager::Check(const v1::Manifest& m) const {
       return absl::InvalidArgumentError(
           absl::StrCat("weights tensor ", i, " is ", t.name(), " ", t.dtype(), " of ", t.bytes(),
                        " bytes; this model has ", p.name, " of ", p.size() * BytesOf(dtype)));
+    bytes += t.bytes();
   }
+  if (m.encoding() == v1::ENCODING_SPARSE_DELTA) return CheckSparse(m);
+  if (m.encoding() != v1::ENCODING_FULL)
+    return absl::UnimplementedError(absl::StrCat("weights encoding ", m.encoding()));
+  if (m.bytes() != bytes)
+    return absl::InvalidArgumentError(absl::StrCat("weights version ", m.version(), " announces ",
+                                                   m.bytes(), " bytes; its tensors have ", bytes));
   return absl::OkStatus();
+}
+
+absl::Status Stager::CheckSparse(const v1::Manifest& m) const {
+  if (have_ == nullptr || m.base_version() != have_version_)
+    return absl::FailedPreconditionError(absl::StrCat("changes of the weights since version ",
+                                                      m.base_version(), " came to version ",
+                                                      have_ == nullptr ? -1 : have_version_));
+  const int64_t least = 4 * SegmentsOf(layout_.trained_size()) + have_->biases.bytes();
+  if (m.bytes() < least || m.bytes() > least + 4 * layout_.trained_size())
+    return absl::InvalidArgumentError(absl::StrCat("changes of the weights announce ", m.bytes(),
+                                                   " bytes; expected ", least, " to ",
+                                                   least + 4 * layout_.trained_size()));
+  return absl::OkStatus();
+}
+
+// With any values.
+std::shared_ptr<Weights> Stager::NewWeights() const {
+  std::unique_ptr<Weights> weights = spares_->Take();
+  if (weights == nullptr)
+    weights = base_ ? std::make_unique<Weights>(layout_, *base_)
+                    : std::make_unique<Weights>(layout_, dtype_, on_.table());
+  return {weights.release(),
+          [spares = spares_](Weights* w) { spares->Give(std::unique_ptr<Weights>(w)); }};
 }
 
 absl::Status Stager::Begin(const v1::Manifest& manifest) {
   HONE_RETURN_IF_ERROR(Check(manifest));
   manifest_ = manifest;
-  staging_ = base_ ? std::make_shared<Weights>(layout_, *base_)
-                   : std::make_shared<Weights>(layout_, dtype_, on_.table());
-  tensor_ = std::make_unique<Tensor>();
-  damaged_.clear();
+  receiving_ = true;
   received_ = 0;
-  total_ = staging_->trained().bytes() + staging_->biases.bytes();
+  staging_ = nullptr;
+  damaged_.clear();
+  changes_.clear();
+  if (manifest.encoding() == v1::ENCODING_SPARSE_DELTA) return absl::OkStatus();
+  staging_ = NewWeights();
+  tensor_ = std::make_unique<Tensor>();
   return absl::OkStatus();
 }
 
 // The wire's concatenation is the arena of what is trained followed by the biases.
-void Stager::Place(const char* data, int64_t size) {
+void Stager::PlaceWhole(const char* data, int64_t size) {
   const int64_t split = staging_->trained().bytes();
   const int64_t first = std::clamp<int64_t>(split - received_, 0, size);
   on_.Write(static_cast<char*>(staging_->trained().data()) + std::min(received_, split), data,
@@ -91,7 +142,6 @@ void Stager::Place(const char* data, int64_t size) {
   if (first < size)
     on_.Write(static_cast<char*>(staging_->biases.data()) + (received_ + first - split),
               data + first, size - first);
-  received_ += size;
   for (int64_t at = 0; at < size;) {
     const v1::TensorEntry& t = manifest_.tensors(tensor_->index);
     const int64_t n = std::min(t.bytes() - tensor_->bytes, size - at);
@@ -106,32 +156,109 @@ void Stager::Place(const char* data, int64_t size) {
   }
 }
 
+absl::Status Stager::ApplyChanges() {
+  const int64_t n = layout_.trained_size(), segments = SegmentsOf(n);
+  const auto damage = [&](auto... what) {
+    return absl::DataLossError(
+        absl::StrCat("changes to weights version ", manifest_.version(), ": ", what...));
+  };
+  const char* from = changes_.data();
+  const auto read = [&]<typename T>(T, int64_t count) {
+    std::vector<T> x(static_cast<size_t>(count));
+    std::memcpy(x.data(), from, x.size() * sizeof(T));
+    from += x.size() * sizeof(T);
+    return x;
+  };
+  const std::vector<int64_t> starts = SegmentStarts(read(uint32_t{}, segments));
+  const int64_t biases = have_->biases.bytes();
+  if (4 * (segments + starts.back()) + biases != manifest_.bytes())
+    return damage(starts.back(), " elements do not fill ", manifest_.bytes(), " bytes");
+  const std::vector<uint16_t> places = read(uint16_t{}, starts.back());
+  const std::vector<uint16_t> values = read(uint16_t{}, starts.back());
+  for (int64_t s = 0; s < segments; ++s) {
+    const int64_t length = std::min(kernels::kSegment, n - s * kernels::kSegment);
+    int64_t before = -1;
+    for (int64_t i = starts[static_cast<size_t>(s)]; i < starts[static_cast<size_t>(s) + 1]; ++i) {
+      const int64_t place = places[static_cast<size_t>(i)];
+      if (place <= before || place >= length)
+        return damage("place ", place, " after ", before, " in segment ", s, " of ", length);
+      before = place;
+    }
+  }
+  staging_ = NewWeights();
+  CopyTrained(on_, *have_, *staging_);
+  Arena arena(on_.table());
+  const auto [starts_there, places_there, values_there] = on_.Upload(arena, starts, places, values);
+  on_.Run(on_.table().place_marked,
+          kernels::PlaceMarkedArgs{.x = static_cast<uint16_t*>(staging_->trained().data()),
+                                   .n = n,
+                                   .starts = starts_there,
+                                   .places = places_there,
+                                   .values = values_there});
+  on_.Write(static_cast<char*>(staging_->biases.data()), from, biases);
+  on_.Synchronize();
+  return absl::OkStatus();
+}
+
+absl::Status Stager::Finish() {
+  receiving_ = false;
+  absl::Status status;
+  if (manifest_.encoding() == v1::ENCODING_SPARSE_DELTA) {
+    status = ApplyChanges();
+    changes_ = {};
+  } else if (!damaged_.empty()) {
+    status = absl::DataLossError(absl::StrCat("tensor ", damaged_, " of weights version ",
+                                              manifest_.version(), " has a wrong checksum"));
+  }
+  if (status.ok()) {
+    on_.Synchronize();
+    const uint64_t digest = WeightsDigest(*staging_);
+    if (digest != manifest_.digest())
+      status = absl::DataLossError(absl::StrCat("weights version ", manifest_.version(),
+                                                " came out with digest ", digest,
+                                                "; the learner's is ", manifest_.digest()));
+  }
+  if (status.ok()) return status;
+  staging_ = nullptr;
+  // Who knows what the changes were applied to.
+  have_ = nullptr;
+  have_version_ = -1;
+  return status;
+}
+
 absl::Status Stager::Add(const v1::Chunk& chunk) {
   const auto size = static_cast<int64_t>(chunk.data().size());
-  if (staging_ == nullptr || chunk.version() != manifest_.version() ||
-      chunk.offset() != received_ || size > total_ - received_ || size == 0)
-    return absl::InvalidArgumentError(absl::StrCat(
-        "chunk of version ", chunk.version(), " at ", chunk.offset(), " with ", size,
-        " bytes; expected version ", manifest_.version(), " at ", received_, " of ", total_));
+  if (!receiving_ || chunk.version() != manifest_.version() || chunk.offset() != received_ ||
+      size > manifest_.bytes() - received_ || size == 0)
+    return absl::InvalidArgumentError(absl::StrCat("chunk of version ", chunk.version(), " at ",
+                                                   chunk.offset(), " with ", size,
+                                                   " bytes; expected version ", manifest_.version(),
+                                                   " at ", received_, " of ", manifest_.bytes()));
   if (XXH3_64bits(chunk.data().data(), chunk.data().size()) != chunk.checksum())
     return absl::DataLossError(absl::StrCat("chunk at ", chunk.offset(), " of weights version ",
                                             chunk.version(), " has a wrong checksum"));
-  Place(chunk.data().data(), size);
-  if (received_ < total_ || damaged_.empty()) return absl::OkStatus();
-  staging_ = nullptr;
-  return absl::DataLossError(absl::StrCat("tensor ", damaged_, " of weights version ",
-                                          manifest_.version(), " has a wrong checksum"));
+  if (staging_ != nullptr)
+    PlaceWhole(chunk.data().data(), size);
+  else
+    changes_.append(chunk.data());
+  received_ += size;
+  return received_ < manifest_.bytes() ? absl::OkStatus() : Finish();
 }
 
-std::shared_ptr<Weights> Stager::Take() {
-  if (staging_ == nullptr || received_ < total_) return nullptr;
-  version_ = manifest_.version();
+std::shared_ptr<const Weights> Stager::Take() {
+  if (receiving_ || staging_ == nullptr) return nullptr;
   if (layout_.adapted()) {
     Arena arena(on_.table());
     MergeAdapters(on_, arena, layout_, *staging_);
+    on_.Synchronize();
   }
-  on_.Synchronize();
-  return std::move(staging_);
+  const std::shared_ptr<const Weights> complete = std::move(staging_);
+  have_version_ = manifest_.version();
+  // Adapters and f32 weights come whole every time.
+  if (!layout_.adapted() && dtype_ == DType::kBF16) have_ = complete;
+  if (have_version_ <= version_) return nullptr;
+  version_ = have_version_;
+  return complete;
 }
 
 }  // namespace hone

@@ -51,10 +51,8 @@ class PublisherSink final : public WeightsSink {
   // `eager`: every version is there for those who come later. Else copies begin when somebody came:
   // with a worker in this process nobody else may ever ask.
   PublisherSink(Publisher& publisher, bool eager) : publisher_(publisher), eager_(eager) {}
-  void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-               const std::shared_ptr<const Weights>& weights, uint64_t base_digest) override {
-    if (eager_ || publisher_.followed())
-      publisher_.Publish(Snapshot::Take(run_id, version, layout, *weights, base_digest));
+  void Publish(const WeightsVersion& v) override {
+    if (eager_ || publisher_.followed()) publisher_.Publish(v);
   }
 
  private:

@@ -11,6 +11,10 @@ namespace hone {
 WeightsService::WeightsService(Publisher& publisher, Metrics* metrics) : publisher_(publisher) {
   if (metrics == nullptr) return;
   bytes_ = metrics->AddCounter("hone_learner_weights_bytes_total", "Bytes of weights sent.");
+  const char* const help = "Transfers of weights sent, whole ones and those of changes.";
+  whole_ = metrics->AddCounter("hone_learner_weights_transfers_total", help, {{"encoding", "full"}});
+  changes_ = metrics->AddCounter("hone_learner_weights_transfers_total", help,
+                                 {{"encoding", "sparse_delta"}});
   subscribers_ = metrics->AddGauge("hone_learner_weights_subscribers", "Open subscriptions.");
   send_seconds_ =
       metrics->AddHistogram("hone_learner_weights_send_seconds",
@@ -29,20 +33,23 @@ grpc::Status WeightsService::Subscribe(grpc::ServerContext* context,
   bool open = true;
   while (open && !context->IsCancelled() && !publisher_.closed()) {
     // Looks up from time to time whether the worker is still there.
-    const auto snapshot = publisher_.WaitFor(
+    const auto transfers = publisher_.WaitFor(
         request->run_id(), have, std::chrono::steady_clock::now() + std::chrono::milliseconds(500));
-    if (snapshot == nullptr) continue;
+    if (transfers.empty()) continue;
     const TimePoint start = std::chrono::steady_clock::now();
-    v1::SubscribeResponse response;
-    *response.mutable_manifest() = snapshot->manifest();
-    // Held back to travel with the first chunk.
-    open = writer->Write(response, grpc::WriteOptions().set_buffer_hint());
-    for (const v1::SubscribeResponse& message : snapshot->chunks()) {
-      if (!open) break;
-      bytes_.Increment(static_cast<double>(message.chunk().data().size()));
-      open = writer->Write(message);
+    for (const auto& transfer : transfers) {
+      v1::SubscribeResponse response;
+      *response.mutable_manifest() = transfer->manifest();
+      // Held back to travel with the first chunk.
+      open = open && writer->Write(response, grpc::WriteOptions().set_buffer_hint());
+      (transfer->whole() ? whole_ : changes_).Increment();
+      for (const v1::SubscribeResponse& message : transfer->chunks()) {
+        if (!open) break;
+        bytes_.Increment(static_cast<double>(message.chunk().data().size()));
+        open = writer->Write(message);
+      }
     }
-    have = snapshot->version();
+    have = transfers.back()->version();
     send_seconds_.Observe(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }

@@ -21,6 +21,7 @@ class WeightsService final : public v1::WeightsService::Service {
  private:
   Publisher& publisher_;
   Counter bytes_;
+  Counter whole_, changes_;  // transfers
   Gauge subscribers_;
   Histogram send_seconds_;
 };

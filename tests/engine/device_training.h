@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "libs/weights/snapshot.h"
+#include "libs/weights/publisher.h"
 #include "libs/weights/stager.h"
 #include "tests/engine/world.h"
 
@@ -21,7 +21,7 @@ struct Outcome {
 
 // Groups as a coordinator would hand them out, with rewards by sample.
 inline std::vector<v1::Group> Judged(const std::vector<GroupRequest>& requests,
-                              const Completions& completions) {
+                                     const Completions& completions) {
   std::vector<v1::Group> groups;
   for (const GroupRequest& r : requests) {
     v1::Group& g = groups.emplace_back();
@@ -39,7 +39,7 @@ inline std::vector<v1::Group> Judged(const std::vector<GroupRequest>& requests,
 }
 
 inline Outcome Train(const std::string& name, DType dtype, const LoraConfig& lora,
-              v1::OptimizerSpec::Kind optimizer, const kernels::Table& table) {
+                     v1::OptimizerSpec::Kind optimizer, const kernels::Table& table) {
   const World world(name, dtype, lora, table);
   const ParameterLayout& layout = world.model->layout();
   Trainer& trainer = *world.trainer;
@@ -83,22 +83,36 @@ inline Outcome Train(const std::string& name, DType dtype, const LoraConfig& lor
   }
   CHECK(out.digests[0] != out.digests[1]);
   v1::SftStage sft;
-  sft.set_steps(1);
+  sft.set_steps(2);
   sft.mutable_optimizer()->set_learning_rate(1e-3);
   const std::vector<Demonstration> demonstrations = {{{3, 4, 5}, {6, 7, 1}}, {{8}, {9, 1}}};
   out.steps.push_back(trainer.SftStep(sft, demonstrations, 0).value());
 
-  // To a worker, which generates with what came.
-  const auto snapshot =
-      Snapshot::Take("r", 6, layout, trainer.weights(), BaseDigest(trainer.weights()));
-  std::shared_ptr<const Weights> base;
+  // To a worker, which generates with what came: whole, and in bf16 the last step as its changes.
+  Publisher publisher;
+  std::shared_ptr<const Weights> base, arrived;
   if (layout.adapted()) base = world.weights();
-  Stager stager("r", layout, dtype, base, -1, table);
-  REQUIRE_OK(stager.Begin(snapshot->manifest()));
-  for (const v1::SubscribeResponse& message : snapshot->chunks())
-    REQUIRE_OK(stager.Add(message.chunk()));
-  const std::shared_ptr<const Weights> arrived = stager.Take();
-  REQUIRE(arrived != nullptr);
+  Stager stager("r", layout, dtype, base, table);
+  const auto publish = [&](int64_t version) {
+    publisher.Publish({.run_id = "r",
+                       .version = version,
+                       .layout = layout,
+                       .weights = trainer.shared_weights(),
+                       .base_digest = BaseDigest(trainer.weights()),
+                       .changes = trainer.changes()});
+    for (const auto& transfer : publisher.WaitFor("r", stager.have_version(), TimePoint{})) {
+      CHECK(transfer->whole() == (version == 6 || trainer.changes() == nullptr));
+      REQUIRE_OK(stager.Begin(transfer->manifest()));
+      for (const v1::SubscribeResponse& message : transfer->chunks())
+        REQUIRE_OK(stager.Add(message.chunk()));
+    }
+    arrived = stager.Take();
+    REQUIRE(arrived != nullptr);
+  };
+  publish(6);
+  sft.mutable_optimizer()->set_learning_rate(1e-6);  // few bf16 weights change
+  out.steps.push_back(trainer.SftStep(sft, demonstrations, 1).value());
+  publish(7);
   out.digests.push_back(WeightsDigest(*arrived));
   CHECK(out.digests.back() == WeightsDigest(trainer.weights()));
   Engine engine(*world.model, nullptr, {.cache_tokens = 2048, .dtype = dtype},
@@ -106,7 +120,7 @@ inline Outcome Train(const std::string& name, DType dtype, const LoraConfig& lor
                   c.clear_generate_seconds();
                   out.again[{r.issue, c.sample_index()}] = std::move(c);
                 });
-  engine.SetWeights(arrived, 6, InFlight::kKeep);
+  engine.SetWeights(arrived, 7, InFlight::kKeep);
   for (const GroupRequest& r : requests) REQUIRE_OK(engine.Submit(r));
   while (engine.Step()) {
   }

@@ -37,10 +37,7 @@ struct Elsewhere final : WeightsSource, WeightsSink {
   }
   void Unfollow() override { following = false; }
   Arrival Take() override { return {}; }
-  void Publish(const std::string&, int64_t version, const ParameterLayout&,
-               const std::shared_ptr<const Weights>&, uint64_t) override {
-    published.push_back(version);
-  }
+  void Publish(const WeightsVersion& v) override { published.push_back(v.version); }
   bool following = false;
   std::vector<int64_t> published;
 };
@@ -63,7 +60,10 @@ struct Learner {
   }
   void Recall() { colocated.Recall(trainer->weights()); }
   void Publish(int64_t version) {
-    colocated.Publish(run, version, transformer->layout(), trainer->shared_weights(), 0);
+    colocated.Publish({.run_id = run,
+                       .version = version,
+                       .layout = transformer->layout(),
+                       .weights = trainer->shared_weights()});
   }
   // Changes the weights.
   void Step() {

@@ -173,6 +173,10 @@ Table MakeTable() {
   HONE_GUARD(axpby);
   HONE_GUARD(cast);
   HONE_GUARD(sum_squares);
+  HONE_GUARD(count_marked);
+  HONE_GUARD(collect_marked);
+  HONE_GUARD(place_marked);
+  HONE_GUARD(digest);
 #undef HONE_GUARD
   return t;
 }

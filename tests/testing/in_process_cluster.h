@@ -16,7 +16,7 @@
 #include "libs/buffer/buffer.h"
 #include "libs/loop/interfaces.h"
 #include "libs/reward/reward_function.h"
-#include "libs/weights/snapshot.h"
+#include "libs/weights/publisher.h"
 #include "libs/weights/stager.h"
 #include "tests/testing/test.h"
 
@@ -159,7 +159,7 @@ class LocalVerdicts final : public VerdictSource {
   }
 };
 
-// The learner's snapshots, copied into each follower.
+// The learner's versions, as they would travel, into each follower.
 class LocalWeights final : public WeightsSink {
  public:
   class Source final : public WeightsSource {
@@ -173,7 +173,7 @@ class LocalWeights final : public WeightsSink {
       {
         MutexLock lock(mu_);
         stager_ = std::make_unique<Stager>(run_id, transformer.layout(), dtype, std::move(base),
-                                           /*have_version=*/-1, transformer.table());
+                                           transformer.table());
         arrived_ = std::move(arrived);
       }
       sink_.Join(this);
@@ -186,16 +186,18 @@ class LocalWeights final : public WeightsSink {
 
    private:
     friend class LocalWeights;
-    void Receive(const Snapshot& snapshot) {
+    void Receive(const Publisher::Transfers& transfers) {
       std::function<void()> arrived;
       {
         MutexLock lock(mu_);
-        if (snapshot.manifest().version() <= stager_->version()) return;
-        absl::Status status = stager_->Begin(snapshot.manifest());
-        for (const v1::SubscribeResponse& message : snapshot.chunks())
-          if (status.ok()) status = stager_->Add(message.chunk());
-        HONE_CHECK(status.ok()) << status.ToString();
-        arrival_ = {stager_->Take(), snapshot.version()};
+        for (const auto& transfer : transfers) {
+          if (transfer->version() <= stager_->have_version()) continue;
+          absl::Status status = stager_->Begin(transfer->manifest());
+          for (const v1::SubscribeResponse& message : transfer->chunks())
+            if (status.ok()) status = stager_->Add(message.chunk());
+          HONE_CHECK(status.ok()) << status.ToString();
+          arrival_ = {stager_->Take(), transfer->version()};
+        }
         arrived = arrived_;
       }
       arrived();
@@ -207,11 +209,9 @@ class LocalWeights final : public WeightsSink {
     Arrival arrival_;
   };
 
-  void Publish(const std::string& run_id, int64_t version, const ParameterLayout& layout,
-               const std::shared_ptr<const Weights>& weights, uint64_t base_digest) override {
-    auto snapshot = Snapshot::Take(run_id, version, layout, *weights, base_digest);
+  void Publish(const WeightsVersion& v) override {
+    publisher_.Publish(v);
     MutexLock lock(mu_);
-    newest_ = std::move(snapshot);
     changed_.notify_all();
   }
   ~LocalWeights() override {
@@ -237,8 +237,9 @@ class LocalWeights final : public WeightsSink {
     while (true) {
       MutexLock lock(mu_);
       const auto behind = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> Source* {
+        const auto newest = publisher_.newest();
         for (const auto& [s, version] : followers_)
-          if (newest_ != nullptr && version < newest_->version()) return s;
+          if (newest != nullptr && version < newest->version()) return s;
         return nullptr;
       };
       lock.WaitUntil(changed_, kNoDeadline, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -246,14 +247,16 @@ class LocalWeights final : public WeightsSink {
       });
       if (stop_) return;
       Source* s = behind();
-      followers_[s] = newest_->version();
-      s->Receive(*newest_);
+      const auto transfers =
+          publisher_.WaitFor(publisher_.newest()->manifest().run_id(), followers_[s], TimePoint{});
+      followers_[s] = transfers.back()->version();
+      s->Receive(transfers);
     }
   }
 
   Mutex mu_;
   std::condition_variable changed_;
-  std::shared_ptr<const Snapshot> newest_ ABSL_GUARDED_BY(mu_);
+  Publisher publisher_;
   std::map<Source*, int64_t> followers_ ABSL_GUARDED_BY(mu_);
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_{[this] { Loop(); }};

@@ -16,18 +16,24 @@ ModelConfig Tiny() {
 }
 
 struct Transfer {
-  Transfer() : layout(Tiny()), weights(layout, DType::kF32), stager("r", layout, DType::kF32) {
-    auto* p = static_cast<float*>(weights.parameters.data());
-    for (int64_t i = 0; i < weights.parameters.size(); ++i)
+  Transfer()
+      : layout(Tiny()),
+        weights(std::make_shared<Weights>(layout, DType::kF32)),
+        stager("r", layout, DType::kF32) {
+    auto* p = static_cast<float*>(weights->parameters.data());
+    for (int64_t i = 0; i < weights->parameters.size(); ++i)
       p[i] = static_cast<float>(i % 1013) * 0.5f;
-    auto* b = static_cast<float*>(weights.biases.data());
-    for (int64_t i = 0; i < weights.biases.size(); ++i) b[i] = static_cast<float>(i);
-    snapshot = Snapshot::Take("r", 7, layout, weights);
+    auto* b = static_cast<float*>(weights->biases.data());
+    for (int64_t i = 0; i < weights->biases.size(); ++i) b[i] = static_cast<float>(i);
+    snapshot = Snapshot::Take(Version(7));
     for (const v1::SubscribeResponse& message : snapshot->chunks())
       chunks.push_back(message.chunk());
   }
+  WeightsVersion Version(int64_t version) const {
+    return {.run_id = "r", .version = version, .layout = layout, .weights = weights};
+  }
   ParameterLayout layout;
-  Weights weights;
+  std::shared_ptr<Weights> weights;
   Stager stager;
   std::shared_ptr<const Snapshot> snapshot;
   std::vector<v1::Chunk> chunks;
@@ -46,11 +52,11 @@ TEST_CASE("weights arrive bit for bit, in chunks of at most 2 MiB, and only when
   const auto got = t.stager.Take();
   REQUIRE(got != nullptr);
   CHECK(t.stager.version() == 7);
-  CHECK(std::memcmp(got->parameters.data(), t.weights.parameters.data(),
-                    static_cast<size_t>(t.weights.parameters.bytes())) == 0);
-  CHECK(std::memcmp(got->biases.data(), t.weights.biases.data(),
-                    static_cast<size_t>(t.weights.biases.bytes())) == 0);
-  CHECK(WeightsDigest(*got) == WeightsDigest(t.weights));
+  CHECK(std::memcmp(got->parameters.data(), t.weights->parameters.data(),
+                    static_cast<size_t>(t.weights->parameters.bytes())) == 0);
+  CHECK(std::memcmp(got->biases.data(), t.weights->biases.data(),
+                    static_cast<size_t>(t.weights->biases.bytes())) == 0);
+  CHECK(WeightsDigest(*got) == WeightsDigest(*t.weights));
 
   SECTION("versions never go back") {
     CHECK_CODE(t.stager.Begin(t.snapshot->manifest()), absl::StatusCode::kFailedPrecondition);
@@ -69,8 +75,25 @@ TEST_CASE("a damaged, foreign or disordered transfer is refused", "[weights]") {
     CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kInvalidArgument);
   }
   SECTION("an encoding of a later release") {
-    manifest.set_encoding(v1::ENCODING_SPARSE_DELTA);
+    manifest.set_encoding(static_cast<v1::Encoding>(99));
     CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kUnimplemented);
+  }
+  SECTION("another length") {
+    manifest.set_bytes(manifest.bytes() - 4);
+    CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kInvalidArgument);
+  }
+  SECTION("weights that are not what the digest says") {
+    manifest.set_digest(1);
+    REQUIRE_OK(t.stager.Begin(manifest));
+    absl::Status status;
+    for (const v1::Chunk& chunk : t.chunks) status = t.stager.Add(chunk);
+    CHECK_CODE(status, absl::StatusCode::kDataLoss);
+    CHECK(t.stager.Take() == nullptr);
+  }
+  SECTION("changes of weights that are not there") {
+    manifest.set_encoding(v1::ENCODING_SPARSE_DELTA);
+    manifest.set_base_version(6);
+    CHECK_CODE(t.stager.Begin(manifest), absl::StatusCode::kFailedPrecondition);
   }
   SECTION("a flipped bit in a chunk") {
     REQUIRE_OK(t.stager.Begin(manifest));
@@ -98,15 +121,15 @@ TEST_CASE("a late joiner gets the newest version, and lower ones are not publish
   Transfer t;
   Publisher publisher;
   const auto soon = [] { return std::chrono::steady_clock::now() + std::chrono::milliseconds(5); };
-  CHECK(publisher.WaitFor("r", -1, soon()) == nullptr);
-  publisher.Publish(t.snapshot);
-  publisher.Publish(Snapshot::Take("r", 6, t.layout, t.weights));
-  REQUIRE(publisher.WaitFor("r", -1, soon()) != nullptr);
-  CHECK(publisher.WaitFor("r", -1, soon())->version() == 7);
-  CHECK(publisher.WaitFor("r", 7, soon()) == nullptr);
-  CHECK(publisher.WaitFor("other", -1, soon()) == nullptr);
+  CHECK(publisher.WaitFor("r", -1, soon()).empty());
+  publisher.Publish(t.Version(7));
+  publisher.Publish(t.Version(6));
+  REQUIRE(publisher.WaitFor("r", -1, soon()).size() == 1);
+  CHECK(publisher.WaitFor("r", -1, soon())[0]->version() == 7);
+  CHECK(publisher.WaitFor("r", 7, soon()).empty());
+  CHECK(publisher.WaitFor("other", -1, soon()).empty());
   publisher.Close();
-  CHECK(publisher.WaitFor("r", -1, kNoDeadline) == nullptr);
+  CHECK(publisher.WaitFor("r", -1, kNoDeadline).empty());
 }
 
 }  // namespace
