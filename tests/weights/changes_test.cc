@@ -134,6 +134,7 @@ TEST_CASE("a version is whole where changes are unknown or many", "[weights]") {
       learner.Publish(++version);
     } while (!learner.publisher.newest()->whole() && version < 20);
     CHECK((version > 4 && version < 9));
+    CHECK(learner.For(-1).size() == 1);  // nothing else is kept
   }
   SECTION("lost: another training state") {
     learner.changes = WeightChanges(learner.weights->trained().size(), learner.weights->table());
@@ -153,95 +154,123 @@ TEST_CASE("a version is whole where changes are unknown or many", "[weights]") {
   }
   SECTION("another run") {
     WeightsVersion v = learner.Version(2);
-    v.run_id = "s";
+    v.run_id += "2";
     learner.publisher.Publish(v);
   }
   CHECK(learner.publisher.newest()->whole());
   CHECK(learner.changes.since() != -1);
 }
 
-TEST_CASE("changes that are damaged or do not fit are refused, and a whole version mends it",
-          "[weights]") {
-  Learner learner;
-  Worker worker(learner);
-  learner.Publish(1);
-  const std::shared_ptr<const Weights> first = worker.Follow(learner);
-  REQUIRE(first != nullptr);
-  learner.ChangeSome(50);
-  learner.Publish(2);
-  const auto transfer = learner.For(1)[0];
-  v1::Manifest manifest = transfer->manifest();
-  REQUIRE(transfer->chunks().size() == 1);
-  v1::Chunk chunk = transfer->chunks()[0].chunk();
-  const int64_t segments = (learner.weights->trained().size() + 65535) / 65536;
-  std::string& data = *chunk.mutable_data();
-  const auto places = static_cast<size_t>(4 * segments);
-  const auto receive = [&] {
-    chunk.set_checksum(XXH3_64bits(data.data(), data.size()));
+// A worker that has version 1, and the changes of version 2.
+struct Changed {
+  Changed() {
+    learner.Publish(1);
+    first = worker.Follow(learner);
+    REQUIRE(first != nullptr);
+    learner.ChangeSome(50);
+    learner.Publish(2);
+    transfer = learner.For(1)[0];
+    manifest = transfer->manifest();
+    REQUIRE(transfer->chunks().size() == 1);
+    chunk = transfer->chunks()[0].chunk();
+  }
+  std::string& data() { return *chunk.mutable_data(); }
+  // As from a learner that sent just this.
+  absl::Status Receive() {
+    chunk.set_checksum(XXH3_64bits(data().data(), data().size()));
     REQUIRE_OK(worker.stager.Begin(manifest));
     return worker.stager.Add(chunk);
-  };
-  absl::Status status;
-  SECTION("a flipped bit") {
-    data[places] ^= 1;
-    REQUIRE_OK(worker.stager.Begin(manifest));
-    CHECK_CODE(worker.stager.Add(chunk), absl::StatusCode::kDataLoss);
-    CHECK(worker.stager.have_version() == 1);  // the weights here are as good as before
-    CHECK(worker.stager.Take() == nullptr);
-    REQUIRE_OK(worker.Receive(*transfer));
-    CHECK(worker.stager.Take() != nullptr);
-    return;
+  }
+
+  Learner learner;
+  Worker worker{learner};
+  std::shared_ptr<const Weights> first;
+  std::shared_ptr<const Snapshot> transfer;
+  v1::Manifest manifest;
+  v1::Chunk chunk;
+  const int64_t segments = (learner.weights->trained().size() + 65535) / 65536;
+  const int64_t places = 4 * segments;  // where they begin
+};
+
+TEST_CASE("changes that do not fit are refused, and those that do are taken", "[weights]") {
+  Changed c;
+  SECTION("a flipped bit on the way") {
+    c.data()[static_cast<size_t>(c.places)] ^= 1;
+    REQUIRE_OK(c.worker.stager.Begin(c.manifest));
+    CHECK_CODE(c.worker.stager.Add(c.chunk), absl::StatusCode::kDataLoss);
   }
   SECTION("another base version") {
-    manifest.set_base_version(0);
-    CHECK_CODE(worker.stager.Begin(manifest), absl::StatusCode::kFailedPrecondition);
-    return;
+    c.manifest.set_base_version(0);
+    CHECK_CODE(c.worker.stager.Begin(c.manifest), absl::StatusCode::kFailedPrecondition);
   }
   SECTION("impossible lengths") {
-    for (const int64_t bytes : {int64_t{0}, 4 * segments - 1, int64_t{1} << 40}) {
-      manifest.set_bytes(bytes);
-      CHECK_CODE(worker.stager.Begin(manifest), absl::StatusCode::kInvalidArgument);
+    for (const int64_t bytes : {int64_t{0}, c.places - 1, int64_t{1} << 40}) {
+      c.manifest.set_bytes(bytes);
+      CHECK_CODE(c.worker.stager.Begin(c.manifest), absl::StatusCode::kInvalidArgument);
     }
-    return;
   }
+  CHECK(c.worker.stager.Take() == nullptr);
+  CHECK(c.worker.stager.have_version() == 1);  // the weights here are as good as before
+  REQUIRE_OK(c.worker.Receive(*c.transfer));
+  CHECK(c.worker.stager.Take() != nullptr);
+}
+
+TEST_CASE("after changes that came out wrong a whole version mends it", "[weights]") {
+  Changed c;
+  absl::Status status;
+  const auto says = [&](const char* what) {
+    INFO(status.ToString());
+    CHECK_CODE(status, absl::StatusCode::kDataLoss);
+    CHECK(std::string(status.message()).find(what) != std::string::npos);
+  };
   SECTION("more elements than there are bytes for") {
-    ++data[0];
-    status = receive();
+    ++c.data()[0];
+    status = c.Receive();
+    says("do not fill");
   }
   SECTION("places that do not rise") {
-    std::swap_ranges(data.begin() + 4 * segments, data.begin() + 4 * segments + 2,
-                     data.begin() + 4 * segments + 2);
-    status = receive();
+    const auto at = c.data().begin() + c.places;
+    std::swap_ranges(at, at + 2, at + 2);
+    status = c.Receive();
+    says(" after ");
   }
   SECTION("a place behind the end") {
     // The last place is that of the last element of a segment that is not full.
-    uint32_t count = 0, all = 0;
-    for (int64_t i = 0; i < segments; ++i) {
-      std::memcpy(&count, data.data() + 4 * i, 4);
+    uint32_t all = 0;
+    for (int64_t i = 0; i < c.segments; ++i) {
+      uint32_t count = 0;
+      std::memcpy(&count, c.data().data() + 4 * i, 4);
       all += count;
     }
-    ++data[places + 2 * all - 2];
-    status = receive();
-    CHECK(std::string(status.message()).find("segment") != std::string::npos);
+    ++c.data()[static_cast<size_t>(c.places) + 2 * all - 2];
+    status = c.Receive();
+    says("segment");
   }
   SECTION("another value") {
-    data[data.size() - static_cast<size_t>(learner.weights->biases.bytes()) - 1] ^= 1;
-    status = receive();
-    CHECK(std::string(status.message()).find("digest") != std::string::npos);
+    const auto biases = static_cast<size_t>(c.learner.weights->biases.bytes());
+    c.data()[c.data().size() - biases - 1] ^= 1;
+    status = c.Receive();
+    says("digest");
   }
-  SECTION("weights that are not the learner's") {
-    // As if memory had failed here: whole transfers would not notice.
-    static_cast<uint16_t*>(first->trained().data())[12345] ^= 4;
-    status = worker.Receive(*transfer);
-    CHECK(std::string(status.message()).find("digest") != std::string::npos);
+  SECTION("a base that is not the learner's") {
+    // As if memory had failed here, which no checksum of what comes would tell.
+    static_cast<uint16_t*>(c.first->trained().data())[12345] ^= 4;
+    status = c.worker.Receive(*c.transfer);
+    says("digest");
   }
-  CHECK_CODE(status, absl::StatusCode::kDataLoss);
-  CHECK(worker.stager.Take() == nullptr);
-  CHECK(worker.stager.have_version() == -1);
-  CHECK(worker.stager.version() == 1);
-  const auto mended = worker.Follow(learner);  // the whole first version once more, and the changes
+  CHECK(c.worker.stager.Take() == nullptr);
+  CHECK(c.worker.stager.have_version() == -1);
+  CHECK(c.worker.stager.version() == 1);
+  // The whole first version once more, which is not given out again, and the changes.
+  const auto transfers = c.learner.For(-1);
+  REQUIRE(transfers.size() == 2);
+  REQUIRE_OK(c.worker.Receive(*transfers[0]));
+  CHECK(c.worker.stager.Take() == nullptr);
+  CHECK(c.worker.stager.have_version() == 1);
+  REQUIRE_OK(c.worker.Receive(*transfers[1]));
+  const auto mended = c.worker.stager.Take();
   REQUIRE(mended != nullptr);
-  CHECK(Same(*mended, *learner.weights));
+  CHECK(Same(*mended, *c.learner.weights));
 }
 
 }  // namespace
