@@ -98,15 +98,19 @@ inline float Element(uint64_t descriptor, Lie lie, int i, int k, const hone_emul
 inline void Run(const GroupProduct& p) {
   const int thread = static_cast<int>(hone_emulation::Rank() % 128);
   const int g = thread % 32 / 4, t = thread % 4, top = thread / 32 * 16;
-  for (int i = 0; i < p.n / 2; ++i) {
-    const int row = top + g + i % 4 / 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
-    double sum = p.d[i];
-    for (int k = 0; k < 16; ++k) {
-      const float a = p.registers ? Half(p.fragments[k % 8 / 2][i % 4 / 2 + k / 8 * 2], k % 2)
-                                  : Element(p.a, p.lie_a, row, k, p.at);
-      sum += static_cast<double>(a) * Element(p.b, p.lie_b, column, k, p.at);
+  float a[2][16], b[16];
+  for (int h = 0; h < 2; ++h)
+    for (int k = 0; k < 16; ++k)
+      a[h][k] = p.registers ? Half(p.fragments[k % 8 / 2][h + k / 8 * 2], k % 2)
+                            : Element(p.a, p.lie_a, top + g + 8 * h, k, p.at);
+  for (int column = 2 * t; column < p.n; column += column % 2 == 0 ? 1 : 7) {
+    for (int k = 0; k < 16; ++k) b[k] = Element(p.b, p.lie_b, column, k, p.at);
+    for (int h = 0; h < 2; ++h) {
+      float& d = p.d[column / 8 * 4 + 2 * h + column % 2];
+      double sum = d;
+      for (int k = 0; k < 16; ++k) sum += static_cast<double>(a[h][k]) * b[k];
+      d = static_cast<float>(sum);
     }
-    p.d[i] = static_cast<float>(sum);
   }
 }
 
@@ -133,6 +137,13 @@ inline void WaitPhase(uint64_t* barrier, uint32_t parity,
                       const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   hone_emulation::WaitUntil("an mbarrier", at,
                             [=] { return emulation::Bits(barrier).phase != (parity & 1); });
+}
+// At once, as early as it may.
+inline void ArriveAfterCopies(uint64_t* barrier,
+                              const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  CommitCopies();
+  WaitCopies<0>();
+  Arrive(barrier, at);
 }
 
 inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int item,
@@ -178,13 +189,15 @@ inline void OpenProducts() {}
 inline void CommitProducts() {
   emulation::MyProducts().groups.emplace_back();
 }
+// The lanes of a warp go on together: none before the products of all of them are done.
 template <int kPending>
-void WaitProducts() {
+void WaitProducts(const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   auto& groups = emulation::MyProducts().groups;
   while (groups.size() > kPending + 1) {
     for (const emulation::GroupProduct& p : groups.front()) emulation::Run(p);
     groups.erase(groups.begin());
   }
+  hone_emulation::Exchange(0xffffffff, 0, "wgmma.wait_group", at);
 }
 template <Lie kA, Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,

@@ -1,0 +1,283 @@
+// Attention over the latent keys of MLA in absorbed form on Hopper: bf16, 576 channels, of which
+// the first 512 are the values, one key/value head. For decoding, prefill and training alike, as
+// attention_hopper.cu, with whose batch invariance.
+//
+// A block has 64 query vectors, and three warpgroups:
+//   the first copies queries and keys, which a cache has scattered, into a ring of two stages;
+//   the second computes scores, probabilities, and the first half of the result's channels;
+//   the third computes the other half, with the probabilities that the second hands over.
+// Per chunk of 64 keys the second does S = q K^T, softmax, its half of P V, and S of the next
+// chunk; the third does its half while the second is at the next softmax, which else would leave
+// the tensor cores idle:
+//   second | S(i)         | softmax(i) | P V(i)  | S(i + 1)     | softmax(i + 1) | ...
+//   third  |              | P V(i - 1) |         |              | P V(i)         | ...
+// Thus stages are given back by parts. The channels of the second's half are free for the chunk
+// after the next before S(i + 1), those of the third's half after it; scores are computed in the
+// same order, and two stages suffice (no third one fits).
+//
+// A copying warpgroup costs registers that nobody needs, and nobody has to stop for copies. Each of
+// its threads signals by an mbarrier when its copies have come, without waiting for them: both
+// stages can be under way.
+
+#include <type_traits>
+
+#include "kernels/cuda/attention_hopper.cuh"
+
+namespace hone::kernels::cuda {
+namespace {
+
+constexpr int kD = 576, kDV = 512, kVectors = 64, kThreads = 384, kStages = 2;
+// Tile 0 has the last 64 channels, which are in the keys only, tile j the channels from 64 (j - 1)
+// on. Part 0 of a stage has what the second warpgroup multiplies last, part 1 the rest.
+constexpr int kTiles = kD / 64, kWide = kTiles * kTileElements;
+constexpr int kMiddle = 5;        // where part 1 begins
+constexpr int kValues = kDV / 2;  // channels of a half of the result
+
+struct Barriers {
+  uint64_t queries, queries_free;               // are there; have been used
+  uint64_t full[2][kStages], free[2][kStages];  // parts of stages
+  uint64_t handed_over;                         // probabilities
+};
+// Of a vector and chunk; see Softmax.
+struct Factors {
+  float shrink, sum;
+};
+constexpr int kBytes = 2 * ((1 + kStages) * kWide + kTileElements) +
+                       kVectors * static_cast<int>(sizeof(Factors)) +
+                       static_cast<int>(sizeof(Barriers));
+
+#if HONE_HOPPER
+
+struct Shared {
+  BF16 *queries, *stages, *probabilities;
+  Factors* factors;
+  Barriers* barriers;
+
+  __device__ Shared()
+      : queries(DynamicShared<BF16>()),
+        stages(queries + kWide),
+        probabilities(stages + kStages * kWide),
+        factors(reinterpret_cast<Factors*>(probabilities + kTileElements)),
+        barriers(reinterpret_cast<Barriers*>(factors + kVectors)) {}
+  // The n-th chunk of the block, whatever tile it belongs to, is round n / kStages of its stage.
+  __device__ BF16* Stage(uint32_t n) const { return stages + n % kStages * kWide; }
+  template <int kPart>
+  __device__ uint64_t* Full(uint32_t n) const {
+    return barriers->full[kPart] + n % kStages;
+  }
+  template <int kPart>
+  __device__ uint64_t* Free(uint32_t n) const {
+    return barriers->free[kPart] + n % kStages;
+  }
+  __device__ static uint32_t Parity(uint32_t n) { return n / kStages & 1; }
+};
+
+// A thread's 16 bytes of every tile [kFrom, kTo) of rows thread / 8 + 16 j; where from(j) is null,
+// zeros instead of what is at `any`.
+template <int kFrom, int kTo, typename F>
+__device__ inline void CopyRows(BF16* to, const BF16* any, const F& from) {
+  const int part = threadIdx.x % 8;
+  to = PartOf(to, threadIdx.x / 8, part);  // row % 8 is the same for all of the thread's rows
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const BF16* row = from(j);
+    const int bytes = row == nullptr ? 0 : 16;
+    if (row == nullptr) row = any;
+#pragma unroll
+    for (int t = kFrom; t < kTo; ++t)
+      CopyAsync16(to + t * kTileElements + 16 * j * 64, row + (t + 8) % kTiles * 64 + 8 * part,
+                  bytes);
+  }
+}
+
+__device__ void CopyTiles(const AttentionArgs& a, const Shared& shared) {
+  const BF16* const q = static_cast<const BF16*>(a.q);
+  const BF16* const k = static_cast<const BF16*>(a.k);
+  const int first = threadIdx.x / 8;
+  uint32_t n = 0, tiles = 0;
+  ForTiles<kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+    const Keys& keys = tile.keys;
+    for (int chunk = 0; chunk < tile.Chunks(); ++chunk, ++n) {
+      const BF16* from[4];  // read from the cache's table before the wait
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int i = chunk * kChunk + first + 16 * j;
+        from[j] = i < tile.all ? k + keys.rows[i] * a.ldk : nullptr;
+      }
+      const auto key = [&](int j) { return from[j]; };
+      BF16* const stage = shared.Stage(n);
+      WaitPhase(shared.Free<0>(n), ~Shared::Parity(n) & 1);
+      CopyRows<0, kMiddle>(stage, k, key);
+      ArriveAfterCopies(shared.Full<0>(n));
+      if (chunk == 0) {  // between the parts, in the order in which room becomes free
+        WaitPhase(&shared.barriers->queries_free, ~tiles & 1);
+        CopyRows<0, kTiles>(shared.queries, q, [&](int j) {
+          const int i = first + 16 * j;
+          return i < tile.count ? q + keys.Query(a, tile.v0 + i, a.ldq) : nullptr;
+        });
+        ArriveAfterCopies(&shared.barriers->queries);
+        ++tiles;
+      }
+      WaitPhase(shared.Free<1>(n), ~Shared::Parity(n) & 1);
+      CopyRows<kMiddle, kTiles>(stage, k, key);
+      ArriveAfterCopies(shared.Full<1>(n));
+    }
+  });
+}
+
+// Begins to add the products of a part's channels to the scores of chunk n.
+template <int kPart>
+__device__ inline void MultiplyPart(float (&s)[1][8][4], const Shared& shared, uint32_t n) {
+  WaitPhase(shared.Full<kPart>(n), Shared::Parity(n));
+  PublishWrites();
+  OpenProducts();
+#pragma unroll
+  for (int t = kPart == 0 ? 0 : kMiddle; t < (kPart == 0 ? kMiddle : kTiles); ++t) {
+#pragma unroll
+    for (int c = 0; c < 64; c += 16)
+      MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(
+          s, Operand<Lie::kAlongK>(shared.queries + t * kTileElements, c),
+          Operand<Lie::kAlongK>(shared.Stage(n) + t * kTileElements, c));
+  }
+}
+
+__device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shared& shared) {
+  const int lane = threadIdx.x % 32, t = lane % 4;
+  const int own = threadIdx.x % 128 / 32 * 16 + lane / 4;
+  uint32_t n = 0, tiles = 0;
+  ForTiles<kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+    const int chunks = tile.Chunks(), visible[2] = {tile.Visible(own), tile.Visible(own + 8)};
+    float top[2] = {-Infinity(), -Infinity()}, sum[2] = {0.0f, 0.0f};
+    float acc[1][kValues / 8][4], s[1][8][4];
+    Clear(acc);
+    Clear(s);
+    WaitPhase(&shared.barriers->queries, tiles++ & 1);
+    MultiplyPart<0>(s, shared, n);
+    MultiplyPart<1>(s, shared, n);
+    CommitProducts();
+    WaitProducts<0>();
+    const auto step = [&](int chunk, auto last) {
+      if (decltype(last)::value && lane == 0) Arrive(&shared.barriers->queries_free);
+      Settle(s);
+      const int first = chunk * kChunk, sees[2] = {visible[0] - first, visible[1] - first};
+      float shrink[2];
+      Softmax(s, sees, scale, top, sum, shrink);
+      uint32_t p[4][4];
+      Round(p, s);
+      // The stage of the next chunk was that of the one before: when it is free, the other half has
+      // used what was handed over for that.
+      WaitPhase(shared.Free<1>(n + 1), ~Shared::Parity(n + 1) & 1);
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const int row = own + 8 * h;
+#pragma unroll
+        for (int j = 0; j < 8; ++j)
+          reinterpret_cast<uint32_t*>(PartOf(shared.probabilities, row, j))[t] =
+              p[j / 2][j % 2 * 2 + h];
+        if (t == 0) shared.factors[row] = {shrink[h], sum[h]};
+      }
+      PublishWrites();
+      Shrink(acc, shrink);
+      OpenProducts();
+#pragma unroll
+      for (int l = 0; l < 4; ++l)
+        MultiplyGroup<Lie::kAcross>(acc, p[l],
+                                    Operand<Lie::kAcross>(shared.Stage(n) + kTileElements, 16 * l));
+      CommitProducts();
+      if constexpr (!decltype(last)::value) {
+        Clear(s);
+        MultiplyPart<0>(s, shared, n + 1);
+        MultiplyPart<1>(s, shared, n + 1);
+      }
+      CommitProducts();
+      WaitProducts<1>();
+      if (lane == 0) Arrive(shared.Free<0>(n));
+      WaitProducts<0>();
+      Settle(acc);
+      Arrive(&shared.barriers->handed_over);
+      ++n;
+    };
+    for (int chunk = 0; chunk + 1 < chunks; ++chunk) step(chunk, std::false_type());
+    step(chunks - 1, std::true_type());
+    StoreResults(a, tile, own, 0, acc, sum);
+    StoreLse(a, tile, own, top, sum);
+  });
+}
+
+__device__ void ComputeOtherHalf(const AttentionArgs& a, const Shared& shared) {
+  const int own = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
+  uint32_t n = 0;
+  ForTiles<kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+    const int chunks = tile.Chunks();
+    float acc[1][kValues / 8][4], sum[2];
+    Clear(acc);
+    for (int chunk = 0; chunk < chunks; ++chunk, ++n) {
+      WaitPhase(&shared.barriers->handed_over, n & 1);  // after the chunk's keys
+      PublishWrites();
+      const Factors factors[2] = {shared.factors[own], shared.factors[own + 8]};
+      const float shrink[2] = {factors[0].shrink, factors[1].shrink};
+      sum[0] = factors[0].sum;
+      sum[1] = factors[1].sum;
+      Shrink(acc, shrink);
+      OpenProducts();
+#pragma unroll
+      for (int l = 0; l < 4; ++l)
+        MultiplyGroup<Lie::kAlongK, Lie::kAcross>(
+            acc, Operand<Lie::kAlongK>(shared.probabilities, 16 * l),
+            Operand<Lie::kAcross>(shared.Stage(n) + kMiddle * kTileElements, 16 * l));
+      CommitProducts();
+      WaitProducts<0>();
+      Settle(acc);
+      Arrive(shared.Free<1>(n));
+    }
+    StoreResults(a, tile, own, kValues, acc, sum);
+  });
+}
+
+#endif
+
+__global__ void __launch_bounds__(kThreads, 1)
+    AttentionHopperLatentKernel(AttentionArgs a, float scale) {
+#if HONE_HOPPER
+  const Shared shared;
+  Barriers& barriers = *shared.barriers;
+  if (threadIdx.x == 0) {
+    // Of a warpgroup's threads; or of its warps, where only products have read.
+    InitBarrier(&barriers.queries, 128);
+    InitBarrier(&barriers.queries_free, 4);
+    for (int i = 0; i < kStages; ++i) {
+      InitBarrier(&barriers.full[0][i], 128);
+      InitBarrier(&barriers.full[1][i], 128);
+      InitBarrier(&barriers.free[0][i], 4);
+      InitBarrier(&barriers.free[1][i], 128);
+    }
+    InitBarrier(&barriers.handed_over, 128);
+    PublishBarriers();
+  }
+  __syncthreads();
+  // 168 registers a thread: too few for 160 sums, too many for copies.
+  if (threadIdx.x < 128) {
+    KeepRegisters<56>();
+    CopyTiles(a, shared);
+  } else if (threadIdx.x < 256) {
+    TakeRegisters<224>();
+    ComputeFirstHalf(a, scale, shared);
+  } else {
+    TakeRegisters<224>();
+    ComputeOtherHalf(a, shared);
+  }
+#endif
+}
+
+}  // namespace
+
+bool TakesLatent(const AttentionArgs& a) {
+  return Latent(a) && a.d == kD && a.dv == kDV;
+}
+
+Error LaunchLatent(const AttentionArgs& a, Stream stream) {
+  return LaunchResident("attention (Hopper, latent)", AttentionHopperLatentKernel, int64_t{1} << 30,
+                        kThreads, kBytes, stream, a, a.scale * kLog2E);
+}
+
+}  // namespace hone::kernels::cuda
