@@ -2,22 +2,20 @@
 // the first 512 are the values, one key/value head. For decoding, prefill and training alike, as
 // attention_hopper.cu, with whose batch invariance.
 //
-// A block has 64 query vectors, and three warpgroups:
-//   the first copies queries and keys, which a cache has scattered, into a ring of two stages;
+// A block has 64 query vectors and three warpgroups:
+//   the first copies queries, and keys from where the cache has them, into a ring of two stages;
 //   the second computes scores, probabilities, and the first half of the result's channels;
-//   the third computes the other half, with the probabilities that the second hands over.
-// Per chunk of 64 keys the second does S = q K^T, softmax, its half of P V, and S of the next
-// chunk; the third does its half while the second is at the next softmax, which else would leave
-// the tensor cores idle:
-//   second | S(i)         | softmax(i) | P V(i)  | S(i + 1)     | softmax(i + 1) | ...
-//   third  |              | P V(i - 1) |         |              | P V(i)         | ...
-// Thus stages are given back by parts. The channels of the second's half are free for the chunk
-// after the next before S(i + 1), those of the third's half after it; scores are computed in the
-// same order, and two stages suffice (no third one fits).
+//   the third computes the other half from the probabilities that the second has written.
+// In time, for chunks of 64 keys:
+//   second   S(i) = Q K^T | softmax(i)  | P V(i) | S(i + 1) | softmax(i + 1) |
+//   third                 | P V(i - 1)  |                   | P V(i)         |
+// so that the tensor cores work during the softmax, too. The third thus keeps its half of the
+// values for long, and two stages would stand still (a third does not fit), were they not given
+// back in two parts: that of the second warpgroup's half is refilled from the end of its P V on,
+// that of the third's from then on, and scores take their terms in the same order.
 //
-// A copying warpgroup costs registers that nobody needs, and nobody has to stop for copies. Each of
-// its threads signals by an mbarrier when its copies have come, without waiting for them: both
-// stages can be under way.
+// Copies by a warpgroup of its own: they go on whatever the others wait for. Its threads signal by
+// mbarriers when their copies have come and do not wait for them, so both stages can be under way.
 
 #include <type_traits>
 
@@ -26,6 +24,7 @@
 namespace hone::kernels::cuda {
 namespace {
 
+constexpr int kAny = 0x7fffffff;  // vectors of a sequence
 constexpr int kD = 576, kDV = 512, kVectors = 64, kThreads = 384, kStages = 2;
 // Tile 0 has the last 64 channels, which are in the keys only, tile j the channels from 64 (j - 1)
 // on. Part 0 of a stage has what the second warpgroup multiplies last, part 1 the rest.
@@ -34,9 +33,10 @@ constexpr int kMiddle = 5;        // where part 1 begins
 constexpr int kValues = kDV / 2;  // channels of a half of the result
 
 struct Barriers {
-  uint64_t queries, queries_free;               // are there; have been used
   uint64_t full[2][kStages], free[2][kStages];  // parts of stages
-  uint64_t handed_over;                         // probabilities
+  uint64_t queries, queries_free;               // likewise
+  uint64_t written;                             // probabilities and factors
+  uint64_t turn;  // of the third warpgroup's products: for speed alone
 };
 // Of a vector and chunk; see Softmax.
 struct Factors {
@@ -95,7 +95,7 @@ __device__ void CopyTiles(const AttentionArgs& a, const Shared& shared) {
   const BF16* const k = static_cast<const BF16*>(a.k);
   const int first = threadIdx.x / 8;
   uint32_t n = 0, tiles = 0;
-  ForTiles<kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+  ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
     for (int chunk = 0; chunk < tile.Chunks(); ++chunk, ++n) {
       const BF16* from[4];  // read from the cache's table before the wait
@@ -145,7 +145,7 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
   const int lane = threadIdx.x % 32, t = lane % 4;
   const int own = threadIdx.x % 128 / 32 * 16 + lane / 4;
   uint32_t n = 0, tiles = 0;
-  ForTiles<kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+  ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
     const int chunks = tile.Chunks(), visible[2] = {tile.Visible(own), tile.Visible(own + 8)};
     float top[2] = {-Infinity(), -Infinity()}, sum[2] = {0.0f, 0.0f};
     float acc[1][kValues / 8][4], s[1][8][4];
@@ -156,16 +156,18 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
     MultiplyPart<1>(s, shared, n);
     CommitProducts();
     WaitProducts<0>();
-    const auto step = [&](int chunk, auto last) {
-      if (decltype(last)::value && lane == 0) Arrive(&shared.barriers->queries_free);
-      Settle(s);
+    Settle(s);
+    const auto step = [&](int chunk, auto is_last) {
+      constexpr bool kLast = decltype(is_last)::value;
+      if (kLast && lane == 0) Arrive(&shared.barriers->queries_free);
       const int first = chunk * kChunk, sees[2] = {visible[0] - first, visible[1] - first};
       float shrink[2];
       Softmax(s, sees, scale, top, sum, shrink);
       uint32_t p[4][4];
       Round(p, s);
+      Shrink(acc, shrink);
       // The stage of the next chunk was that of the one before: when it is free, the other half has
-      // used what was handed over for that.
+      // used what was written for that.
       WaitPhase(shared.Free<1>(n + 1), ~Shared::Parity(n + 1) & 1);
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
@@ -177,14 +179,14 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
         if (t == 0) shared.factors[row] = {shrink[h], sum[h]};
       }
       PublishWrites();
-      Shrink(acc, shrink);
+      Arrive(&shared.barriers->written);
       OpenProducts();
 #pragma unroll
       for (int l = 0; l < 4; ++l)
         MultiplyGroup<Lie::kAcross>(acc, p[l],
                                     Operand<Lie::kAcross>(shared.Stage(n) + kTileElements, 16 * l));
       CommitProducts();
-      if constexpr (!decltype(last)::value) {
+      if constexpr (!kLast) {
         Clear(s);
         MultiplyPart<0>(s, shared, n + 1);
         MultiplyPart<1>(s, shared, n + 1);
@@ -193,10 +195,12 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
       WaitProducts<1>();
       if (lane == 0) Arrive(shared.Free<0>(n));
       WaitProducts<0>();
+      if (lane == 0) Arrive(&shared.barriers->turn);
       Settle(acc);
-      Arrive(&shared.barriers->handed_over);
+      Settle(s);
       ++n;
     };
+    // Apart, since a condition around products of a group makes the compiler wait for each.
     for (int chunk = 0; chunk + 1 < chunks; ++chunk) step(chunk, std::false_type());
     step(chunks - 1, std::true_type());
     StoreResults(a, tile, own, 0, acc, sum);
@@ -207,18 +211,19 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
 __device__ void ComputeOtherHalf(const AttentionArgs& a, const Shared& shared) {
   const int own = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
   uint32_t n = 0;
-  ForTiles<kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+  ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
     const int chunks = tile.Chunks();
     float acc[1][kValues / 8][4], sum[2];
     Clear(acc);
     for (int chunk = 0; chunk < chunks; ++chunk, ++n) {
-      WaitPhase(&shared.barriers->handed_over, n & 1);  // after the chunk's keys
+      WaitPhase(&shared.barriers->written, n & 1);  // after the chunk's keys
       PublishWrites();
       const Factors factors[2] = {shared.factors[own], shared.factors[own + 8]};
       const float shrink[2] = {factors[0].shrink, factors[1].shrink};
       sum[0] = factors[0].sum;
       sum[1] = factors[1].sum;
       Shrink(acc, shrink);
+      WaitPhase(&shared.barriers->turn, n & 1);
       OpenProducts();
 #pragma unroll
       for (int l = 0; l < 4; ++l)
@@ -242,16 +247,17 @@ __global__ void __launch_bounds__(kThreads, 1)
   const Shared shared;
   Barriers& barriers = *shared.barriers;
   if (threadIdx.x == 0) {
-    // Of a warpgroup's threads; or of its warps, where only products have read.
-    InitBarrier(&barriers.queries, 128);
-    InitBarrier(&barriers.queries_free, 4);
+    // The threads of a warpgroup; or its warps, where they have used what only products read.
     for (int i = 0; i < kStages; ++i) {
       InitBarrier(&barriers.full[0][i], 128);
       InitBarrier(&barriers.full[1][i], 128);
       InitBarrier(&barriers.free[0][i], 4);
       InitBarrier(&barriers.free[1][i], 128);
     }
-    InitBarrier(&barriers.handed_over, 128);
+    InitBarrier(&barriers.queries, 128);
+    InitBarrier(&barriers.queries_free, 4);
+    InitBarrier(&barriers.written, 128);
+    InitBarrier(&barriers.turn, 4);
     PublishBarriers();
   }
   __syncthreads();

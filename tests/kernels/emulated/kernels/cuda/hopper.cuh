@@ -1,8 +1,9 @@
 #pragma once
 
 // Replaces kernels/cuda/hopper.cuh: what its instructions do according to the PTX specification. A
-// copy arrives at once, as early as it may; a product is done no earlier than somebody waits for
-// it. So a stage that is filled too early, and sums that are read too early, show.
+// copy arrives at once, as early as it may; a product is done at once or no earlier than somebody
+// waits for it, by turns (block.h). So a product of what is not there yet, a stage that is filled
+// too early, and sums that are read too early, show.
 
 #include <cstring>
 #include <vector>
@@ -42,10 +43,13 @@ inline BarrierBits& Bits(uint64_t* barrier) {
   static_assert(sizeof(BarrierBits) == 8);
   return *reinterpret_cast<BarrierBits*>(barrier);
 }
-inline void EndPhase(BarrierBits& b) {
+// Others go on before the caller does: nothing that it does from here on is part of the phase.
+inline void EndPhase(BarrierBits& b, const hone_emulation::Place& at) {
   if (b.pending != 0 || b.bytes != 0) return;
   b.phase ^= 1;
   b.pending = b.expected;
+  hone_emulation::Wait(
+      "its turn", at, [](const void*) { return true; }, nullptr);
 }
 
 // Where the byte at `offset` of shared memory lies in the 128-byte permutation: bits 4 to 6 of an
@@ -114,6 +118,14 @@ inline void Run(const GroupProduct& p) {
   }
 }
 
+inline void Begin(const GroupProduct& p) {
+  if (hone_emulation::Early()) {
+    Run(p);
+  } else {
+    MyProducts().groups.back().push_back(p);
+  }
+}
+
 }  // namespace emulation
 
 inline void InitBarrier(uint64_t* barrier, uint32_t arrivals) {
@@ -126,7 +138,7 @@ inline void Arrive(uint64_t* barrier,
   emulation::BarrierBits& b = emulation::Bits(barrier);
   if (b.pending == 0) hone_emulation::Fail("mbarrier: more arrivals than expected", at);
   --b.pending;
-  emulation::EndPhase(b);
+  emulation::EndPhase(b, at);
 }
 inline void ArriveExpecting(uint64_t* barrier, uint32_t bytes,
                             const hone_emulation::Place& at = hone_emulation::Place::Here()) {
@@ -164,7 +176,7 @@ inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int
     }
   emulation::BarrierBits& b = emulation::Bits(barrier);
   b.bytes -= 128 * map->tile_rows;
-  emulation::EndPhase(b);
+  emulation::EndPhase(b, at);
 }
 
 inline void PublishWrites() {}
@@ -189,9 +201,10 @@ inline void OpenProducts() {}
 inline void CommitProducts() {
   emulation::MyProducts().groups.emplace_back();
 }
-// The lanes of a warp go on together: none before the products of all of them are done.
+// The lanes of a warp come and go together.
 template <int kPending>
 void WaitProducts(const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  hone_emulation::Exchange(0xffffffff, 0, "wgmma.wait_group", at);
   auto& groups = emulation::MyProducts().groups;
   while (groups.size() > kPending + 1) {
     for (const emulation::GroupProduct& p : groups.front()) emulation::Run(p);
@@ -202,7 +215,7 @@ void WaitProducts(const hone_emulation::Place& at = hone_emulation::Place::Here(
 template <Lie kA, Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,
                    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
-  emulation::MyProducts().groups.back().push_back({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
+  emulation::Begin({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
 }
 template <Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b,
@@ -215,7 +228,7 @@ void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b
   emulation::GroupProduct p{&d[0][0][0], 8 * kBlocks, 0, b, Lie::kAlongK, kB, at, true};
   for (unsigned t = 0; t < 4; ++t)
     std::memcpy(p.fragments[t], lanes.of[hone_emulation::Rank() % 32 / 4 * 4 + t].a, sizeof(a));
-  emulation::MyProducts().groups.back().push_back(p);
+  emulation::Begin(p);
 }
 
 }  // namespace hone::kernels::cuda
