@@ -24,13 +24,10 @@
 namespace hone::kernels::cuda {
 namespace {
 
-constexpr int kAny = 0x7fffffff;  // vectors of a sequence
 constexpr int kD = 576, kDV = 512, kVectors = 64, kThreads = 384, kStages = 2;
 // Tile 0 has the last 64 channels, which are in the keys only, tile j the channels from 64 (j - 1)
-// on. Part 0 of a stage has what the second warpgroup multiplies last, part 1 the rest.
+// on. Part 0 of a stage has the values that the second warpgroup multiplies, part 1 the third's.
 constexpr int kTiles = kD / 64, kWide = kTiles * kTileElements;
-constexpr int kMiddle = 5;        // where part 1 begins
-constexpr int kValues = kDV / 2;  // channels of a half of the result
 
 struct Barriers {
   uint64_t full[2][kStages], free[2][kStages];  // parts of stages
@@ -47,6 +44,10 @@ constexpr int kBytes = 2 * ((1 + kStages) * kWide + kTileElements) +
                        static_cast<int>(sizeof(Barriers));
 
 #if HONE_HOPPER
+
+constexpr int kMiddle = 5;        // tile where part 1 begins
+constexpr int kValues = kDV / 2;  // channels of a half of the result
+constexpr int kAny = 0x7fffffff;  // vectors of a sequence
 
 struct Shared {
   BF16 *queries, *stages, *probabilities;
