@@ -52,11 +52,11 @@ __device__ inline void Round(uint32_t (&to)[4][4], const float (&x)[1][8][4]) {
 // Begins s += a b^T over kD channels of 64 rows each, which lie in tiles.
 template <int kD>
 __device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF16* b) {
+  const uint64_t first_a = FirstOperand<Lie::kAlongK>(a), first_b = FirstOperand<Lie::kAlongK>(b);
 #pragma unroll
   for (int c = 0; c < kD; c += 16) {
-    const int part = c / 64 * kTileElements;
-    MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Operand<Lie::kAlongK>(a + part, c % 64),
-                                              Operand<Lie::kAlongK>(b + part, c % 64));
+    const int bytes = 2 * (c / 64 * kTileElements + c % 64);
+    MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Further(first_a, bytes), Further(first_b, bytes));
   }
 }
 
@@ -64,9 +64,9 @@ __device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF1
 template <int kBlocks>
 __device__ inline void BeginSums(float (&sums)[1][kBlocks][4], const uint32_t (&a)[4][4],
                                  const BF16* b) {
+  const uint64_t first_b = FirstOperand<Lie::kAcross>(b);
 #pragma unroll
-  for (int l = 0; l < 4; ++l)
-    MultiplyGroup<Lie::kAcross>(sums, a[l], Operand<Lie::kAcross>(b, 16 * l));
+  for (int l = 0; l < 4; ++l) MultiplyGroup<Lie::kAcross>(sums, a[l], Further(first_b, 2048 * l));
 }
 
 // Forward, a lane holds parts of two vectors, `own` and own + 8 (rows g and g + 8 of its warp).
@@ -112,8 +112,12 @@ __device__ inline void Softmax(float (&s)[1][8][4], const int (&visible)[2], flo
   }
 }
 
+// Multiplies sums, unless it is by 1 for all of the warp, as behind the first chunks mostly. (The
+// condition also has the compiler multiply here and not just before the next products, behind what
+// the warp may have to wait for until then.)
 template <int kBlocks>
 __device__ inline void Shrink(float (&acc)[1][kBlocks][4], const float (&shrink)[2]) {
+  if (!__any_sync(0xffffffff, shrink[0] != 1.0f || shrink[1] != 1.0f)) return;
 #pragma unroll
   for (int j = 0; j < kBlocks; ++j) {
 #pragma unroll

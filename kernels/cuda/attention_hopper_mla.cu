@@ -132,19 +132,16 @@ __device__ inline void MultiplyPart(float (&s)[1][8][4], const Shared& shared, u
   WaitPhase(shared.Full<kPart>(n), Shared::Parity(n));
   PublishWrites();
   OpenProducts();
-#pragma unroll
-  for (int t = kPart == 0 ? 0 : kMiddle; t < (kPart == 0 ? kMiddle : kTiles); ++t) {
-#pragma unroll
-    for (int c = 0; c < 64; c += 16)
-      MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(
-          s, Operand<Lie::kAlongK>(shared.queries + t * kTileElements, c),
-          Operand<Lie::kAlongK>(shared.Stage(n) + t * kTileElements, c));
-  }
+  constexpr int kFrom = kPart == 0 ? 0 : kMiddle, kTo = kPart == 0 ? kMiddle : kTiles;
+  BeginScores<64 * (kTo - kFrom)>(s, shared.queries + kFrom * kTileElements,
+                                  shared.Stage(n) + kFrom * kTileElements);
 }
 
 __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shared& shared) {
   const int lane = threadIdx.x % 32, t = lane % 4;
   const int own = threadIdx.x % 128 / 32 * 16 + lane / 4;
+  // Of row `own` in the tile of probabilities, two keys of the first eight; of others see PartOf.
+  const int corner = own * 64 + own % 8 * 8 + 2 * t;
   uint32_t n = 0, tiles = 0;
   ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
     const int chunks = tile.Chunks(), visible[2] = {tile.Visible(own), tile.Visible(own + 8)};
@@ -172,20 +169,16 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
       WaitPhase(shared.Free<1>(n + 1), ~Shared::Parity(n + 1) & 1);
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const int row = own + 8 * h;
 #pragma unroll
         for (int j = 0; j < 8; ++j)
-          reinterpret_cast<uint32_t*>(PartOf(shared.probabilities, row, j))[t] =
+          *reinterpret_cast<uint32_t*>(shared.probabilities + (corner ^ 8 * j) + 8 * 64 * h) =
               p[j / 2][j % 2 * 2 + h];
-        if (t == 0) shared.factors[row] = {shrink[h], sum[h]};
+        if (t == 0) shared.factors[own + 8 * h] = {shrink[h], sum[h]};
       }
       PublishWrites();
       Arrive(&shared.barriers->written);
       OpenProducts();
-#pragma unroll
-      for (int l = 0; l < 4; ++l)
-        MultiplyGroup<Lie::kAcross>(acc, p[l],
-                                    Operand<Lie::kAcross>(shared.Stage(n) + kTileElements, 16 * l));
+      BeginSums(acc, p, shared.Stage(n) + kTileElements);
       CommitProducts();
       if constexpr (!kLast) {
         Clear(s);
@@ -226,11 +219,11 @@ __device__ void ComputeOtherHalf(const AttentionArgs& a, const Shared& shared) {
       Shrink(acc, shrink);
       WaitPhase(&shared.barriers->turn, n & 1);
       OpenProducts();
+      const uint64_t p = FirstOperand<Lie::kAlongK>(shared.probabilities);
+      const uint64_t v = FirstOperand<Lie::kAcross>(shared.Stage(n) + kMiddle * kTileElements);
 #pragma unroll
-      for (int l = 0; l < 4; ++l)
-        MultiplyGroup<Lie::kAlongK, Lie::kAcross>(
-            acc, Operand<Lie::kAlongK>(shared.probabilities, 16 * l),
-            Operand<Lie::kAcross>(shared.Stage(n) + kMiddle * kTileElements, 16 * l));
+      for (int l = 0; l < 4; ++l)  // of 16 keys
+        MultiplyGroup<Lie::kAlongK, Lie::kAcross>(acc, Further(p, 32 * l), Further(v, 2048 * l));
       CommitProducts();
       WaitProducts<0>();
       Settle(acc);

@@ -127,6 +127,19 @@ __device__ inline uint64_t Operand(const void* tiles, int k) {
   return (address & 0x3ffff) >> 4 | apart << 16 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
 }
 
+// The operand from term 0 on, known to be the same in all lanes, which call together; and the one
+// that lies `bytes` further, a multiple of 16. Each of many then takes one scalar instruction,
+// where Operand takes several, which the compiler likes to keep for all rounds of a loop in
+// registers.
+template <Lie kLie>
+__device__ inline uint64_t FirstOperand(const void* tiles) {
+  const uint64_t operand = Operand<kLie>(tiles, 0);
+  return operand >> 32 << 32 | __shfl_sync(0xffffffff, static_cast<uint32_t>(operand), 0);
+}
+__device__ inline uint64_t Further(uint64_t operand, int bytes) {
+  return operand + static_cast<uint64_t>(bytes >> 4);
+}
+
 // Registers per thread of this warpgroup from here on, a multiple of 8: fewer than it has, or more
 // as soon as others have given theirs.
 template <int kCount>

@@ -188,6 +188,13 @@ uint64_t Operand(const void* tiles, int k) {
   const uint64_t apart = kLie == Lie::kAlongK ? 1 : 8192 >> 4;
   return (address & 0x3ffff) >> 4 | apart << 16 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
 }
+template <Lie kLie>
+uint64_t FirstOperand(const void* tiles) {
+  return Operand<kLie>(tiles, 0);
+}
+inline uint64_t Further(uint64_t operand, int bytes) {
+  return operand + static_cast<uint64_t>(bytes >> 4);
+}
 
 template <int kCount>
 void KeepRegisters() {}
