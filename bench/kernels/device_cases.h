@@ -2,6 +2,7 @@
 
 // Op cases of the sizes that a large GPU sees: far more bytes than its caches hold.
 
+#include "tests/kernels/cases/attention.h"
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
 #include "tests/kernels/cases/optimizer.h"
@@ -30,6 +31,26 @@ inline std::vector<Case> DeviceBenchCases() {
           AdamWCase(64 << 20),
           CastCase(64 << 20),
           SumSquaresCase(128 << 20)};
+}
+
+// Heads of DeepSeek-V2-Lite and V3 (absorbed) and of Qwen3.
+inline std::vector<Case> DeviceAttentionCases() {
+  const auto each = [](int64_t sequences, int64_t q, int64_t kv) {
+    return std::vector<Sequence>(static_cast<size_t>(sequences), {q, kv});
+  };
+  const auto latent = [](std::string name, std::vector<Sequence> sequences, int64_t heads) {
+    return AttentionCase(
+        {std::move(name), std::move(sequences), heads, 1, 576, 512, true, 0, true});
+  };
+  const auto grouped = [](std::string name, std::vector<Sequence> sequences) {
+    return AttentionCase({std::move(name), std::move(sequences), 32, 8, 128, 128, false, 0, true});
+  };
+  return {latent("decode 256 x 1024, MLA 16x576/512", each(256, 1, 1024), 16),
+          latent("decode 128 x 1024, MLA 128x576/512", each(128, 1, 1024), 128),
+          latent("prefill 4096, MLA 16x576/512", each(1, 4096, 4096), 16),
+          latent("train 8 x 1024, MLA 16x576/512", each(8, 1024, 1024), 16),
+          grouped("decode 256 x 1024, GQA 32/8x128", each(256, 1, 1024)),
+          grouped("prefill 4096, GQA 32/8x128", each(1, 4096, 4096))};
 }
 
 }  // namespace hone::kernels::testing

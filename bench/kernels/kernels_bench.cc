@@ -78,12 +78,9 @@ double MeasureOnDevice(const Case& c, DType dtype, double copy) {
   const double rate = c.bytes * (dtype == DType::kF32 ? 1 : 0.5) / t.median;
   std::printf("%-58s %-4s %10.2f us", c.name.c_str(), dtype == DType::kF32 ? "f32" : "bf16",
               t.median * 1e6);
-  if (c.flops > 0) {
-    std::printf(" %8.1f TFLOP/s", c.flops / t.median / 1e12);
-  } else {
-    std::printf(" %8.1f GB/s", rate / 1e9);
-    if (copy > 0) std::printf(" %5.1f %% of a copy", 100 * rate / copy);
-  }
+  std::printf(" %8.1f GB/s", rate / 1e9);
+  if (copy > 0) std::printf(" %5.1f %% of a copy", 100 * rate / copy);
+  if (c.flops > 0) std::printf(" %8.1f TFLOP/s", c.flops / t.median / 1e12);
   std::printf("\n");
   std::fflush(stdout);
   return rate;
@@ -93,11 +90,12 @@ void MeasureDevice(const std::string& filter) {
   using namespace hone::kernels::testing;
   std::printf("on the GPU: medians of 15, until the device is done\n");
   const double copy = MeasureOnDevice(CopyCase(128 << 20), DType::kF32, 0);
-  for (const Case& c : DeviceBenchCases()) {
-    if (c.name.find(filter) == std::string::npos || !c.has(*hone::kernels::Cuda())) continue;
-    MeasureOnDevice(c, DType::kF32, copy);
-    if (c.bf16_tolerance > 0) MeasureOnDevice(c, DType::kBF16, copy);
-  }
+  for (const auto& cases : {DeviceBenchCases(), DeviceAttentionCases()})
+    for (const Case& c : cases) {
+      if (c.name.find(filter) == std::string::npos || !c.has(*hone::kernels::Cuda())) continue;
+      MeasureOnDevice(c, DType::kF32, copy);
+      if (c.bf16_tolerance > 0) MeasureOnDevice(c, DType::kBF16, copy);
+    }
 }
 
 }  // namespace

@@ -98,24 +98,9 @@ __global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs 
   const int channel = 16 * each * part, pairs = max(0, min(each, all_pairs - each * part));
   constexpr int kKeysPerWarp = kChunk / S::kAcross;
 
-  const auto tiles = [&](int sequence) {
-    const Keys keys(a, sequence, 0);
-    const int vectors = keys.Vectors();
-    return vectors < plan.fewest || vectors > plan.most
-               ? int64_t{0}
-               : CeilDiv(vectors, S::kVectors) * a.kv_heads;
-  };
-  Walk walk;
-  int64_t place;
-  for (int64_t t = blockIdx.x;; t += gridDim.x) {
-    const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
-    if (sequence < 0) break;
-    const Keys keys(a, sequence, place % a.kv_heads);
-    // The last tiles have the most keys: first.
-    const int tile =
-        static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
-    const int v0 = tile * S::kVectors, count = min(S::kVectors, keys.Vectors() - v0);
-    const int all = keys.Visible(v0 + count - 1), chunks = static_cast<int>(CeilDiv(all, kChunk));
+  ForTiles<S::kVectors>(a, plan.fewest, plan.most, [&](const Tile& tile) {
+    const Keys& keys = tile.keys;
+    const int v0 = tile.v0, count = tile.count, all = tile.all, chunks = tile.Chunks();
     const T* const k = static_cast<const T*>(a.k) + keys.group * a.d;
     const T* const v = static_cast<const T*>(a.v) + keys.group * a.head_v;
     const auto load = [&](int chunk) {
@@ -157,7 +142,7 @@ __global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs 
       constexpr int kAtOnce = S::kThreads / kLanesPerVector;
       static_assert(S::kVectors % kAtOnce == 0);
       for (int i = threadIdx.x / kLanesPerVector; i < S::kVectors; i += kAtOnce) {
-        const int visible = i < count ? keys.Visible(v0 + i) - chunk * kChunk : 0;
+        const int visible = tile.Visible(i) - chunk * kChunk;
         Softmax(scores + i * kLdScores, p + i * kLdP, visible, a.scale, max_of + i, sum_of + i,
                 shrink_of + i);
       }
@@ -190,7 +175,7 @@ __global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs 
       a.lse[keys.Row(a, v0 + threadIdx.x)] = max_of[threadIdx.x] + logf(sum_of[threadIdx.x]);
     WaitCopies<0>();
     __syncthreads();  // before the next tile's copies
-  }
+  });
 }
 
 template <typename T, typename S>

@@ -43,6 +43,39 @@ struct Keys {
   }
 };
 
+// Query vectors [v0, v0 + count) of a sequence and key/value head.
+struct Tile {
+  Keys keys;
+  int v0, count;
+  int all;  // keys that the last of them sees
+  __device__ int Chunks() const { return static_cast<int>(CeilDiv(all, kChunk)); }
+  // Keys that vector i of the tile sees; none behind the last.
+  __device__ int Visible(int i) const { return i < count ? keys.Visible(v0 + i) : 0; }
+};
+
+// f(tile) for this block's tiles of kVectors vectors, of the sequences that have `fewest` to `most`
+// per key/value head. Whole warps call.
+template <int kVectors, typename F>
+__device__ inline void ForTiles(const AttentionArgs& a, int fewest, int most, const F& f) {
+  const auto tiles = [&](int sequence) {
+    const int vectors = Keys(a, sequence, 0).Vectors();
+    return vectors < fewest || vectors > most ? int64_t{0}
+                                              : CeilDiv(vectors, kVectors) * a.kv_heads;
+  };
+  Walk walk;
+  int64_t place;
+  for (int64_t t = blockIdx.x;; t += gridDim.x) {
+    const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
+    if (sequence < 0) return;
+    const Keys keys(a, sequence, place % a.kv_heads);
+    // The last tiles have the most keys: first.
+    const int v0 =
+        kVectors * static_cast<int>(CeilDiv(keys.Vectors(), kVectors) - 1 - place / a.kv_heads);
+    const int count = min(kVectors, keys.Vectors() - v0);
+    f(Tile{keys, v0, count, keys.Visible(v0 + count - 1)});
+  }
+}
+
 // Whether rows can be copied in vectors.
 struct Alignment {
   bool q, k, v, dout;

@@ -342,8 +342,8 @@ Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
 }  // namespace
 
 bool TakesHopper(const AttentionBackwardArgs& b) {
-  return TakesHopper(b.forward) && Aligned<BF16>(b.dq, b.lddq) && Aligned<BF16>(b.dout, 0) &&
-         Aligned<BF16>(b.forward.out, 0);
+  return TakesHopper(b.forward) && !TakesLatent(b.forward) && Aligned<BF16>(b.dq, b.lddq) &&
+         Aligned<BF16>(b.dout, 0) && Aligned<BF16>(b.forward.out, 0);
 }
 
 Error LaunchHopper(const AttentionBackwardArgs& b, Stream stream) {

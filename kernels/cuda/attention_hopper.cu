@@ -21,51 +21,6 @@ struct Shape {
   static constexpr int kBytes = 2 * (kVectors * kD + kStages * kStageElements);
 };
 
-#if HONE_HOPPER
-
-// Scores of two vectors (rows g and g + 8 of the warp) over a chunk become probabilities relative
-// to the running maximum, in units of log 2; shrink[h] is what the sums so far are multiplied by.
-// Four lanes, each with 16 keys in order. visible[h]: keys of the chunk that a vector sees.
-__device__ inline void Softmax(float (&s)[1][8][4], const int (&visible)[2], float scale,
-                               float (&top)[2], float (&sum)[2], float (&shrink)[2]) {
-  const int t = threadIdx.x % 4;
-  if (min(visible[0], visible[1]) < kChunk) {  // else nothing to compare: most chunks
-#pragma unroll
-    for (int j = 0; j < 8; ++j) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e)
-        if (8 * j + 2 * t + e % 2 >= visible[e / 2]) s[0][j][e] = -Infinity();
-    }
-  }
-#pragma unroll
-  for (int h = 0; h < 2; ++h) {
-    float now = -Infinity();
-#pragma unroll
-    for (int j = 0; j < 8; ++j) now = fmaxf(now, fmaxf(s[0][j][2 * h], s[0][j][2 * h + 1]));
-    now = LaneReduce<4>(now, [](float x, float y) { return fmaxf(x, y); });
-    now = fmaxf(top[h], now * scale);
-    // A vector that has seen nothing, behind the last one of the tile.
-    const float base = now == -Infinity() ? 0.0f : now;
-    float add = 0.0f;
-#pragma unroll
-    for (int j = 0; j < 8; ++j) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        float& x = s[0][j][2 * h + e];
-        x = exp2f(fmaf(x, scale, -base));
-        add += x;
-      }
-    }
-    add = LaneReduce<4>(add);
-    // A chunk of which nothing is visible changes nothing.
-    shrink[h] = now == top[h] ? 1.0f : exp2f(top[h] - now);
-    top[h] = now;
-    sum[h] = fmaf(sum[h], shrink[h], add);
-  }
-}
-
-#endif
-
 template <typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
     AttentionHopperKernel(AttentionArgs a, int fewest, int most, float scale) {
@@ -74,22 +29,9 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   BF16* const stages = queries + S::kGroups * S::kWide;
   const int group = threadIdx.x / 128, lane = threadIdx.x % 32;
   const int own = 64 * group + threadIdx.x % 128 / 32 * 16 + lane / 4;  // and own + 8
-  const auto tiles = [&](int sequence) {
-    const int vectors = Keys(a, sequence, 0).Vectors();
-    return vectors < fewest || vectors > most ? int64_t{0}
-                                              : CeilDiv(vectors, S::kVectors) * a.kv_heads;
-  };
-  Walk walk;
-  int64_t place;
-  for (int64_t tile = blockIdx.x;; tile += gridDim.x) {
-    const int sequence = walk.Find(tile, static_cast<int>(a.sequences), tiles, &place);
-    if (sequence < 0) break;
-    const Keys keys(a, sequence, place % a.kv_heads);
-    // The last tiles have the most keys: first.
-    const int v0 = S::kVectors *
-                   static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
-    const int count = min(S::kVectors, keys.Vectors() - v0);
-    const int all = keys.Visible(v0 + count - 1), chunks = static_cast<int>(CeilDiv(all, kChunk));
+  ForTiles<S::kVectors>(a, fewest, most, [&](const Tile& tile) {
+    const Keys& keys = tile.keys;
+    const int v0 = tile.v0, count = tile.count, all = tile.all, chunks = tile.Chunks();
     const BF16* const q = static_cast<const BF16*>(a.q);
     const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
     const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
@@ -107,9 +49,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     LoadTiles<S::kD>(queries, S::kVectors, q,
                      [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
     load(0);
-    const auto sees = [&](int i) { return i < count ? keys.Visible(v0 + i) : 0; };
     // The most that one of the warpgroup's vectors sees.
-    const int most_keys = 64 * group < count ? sees(min(64 * group + 63, count - 1)) : 0;
+    const int most_keys = 64 * group < count ? tile.Visible(min(64 * group + 63, count - 1)) : 0;
     float top[2] = {-Infinity(), -Infinity()}, sum[2] = {0.0f, 0.0f};
     float acc[1][S::kD / 8][4];
     Clear(acc);
@@ -128,14 +69,10 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       CommitProducts();
       WaitProducts<0>();
       Settle(s);
-      const int visible[2] = {sees(own) - first, sees(own + 8) - first};
+      const int visible[2] = {tile.Visible(own) - first, tile.Visible(own + 8) - first};
       float shrink[2];
       Softmax(s, visible, scale, top, sum, shrink);
-#pragma unroll
-      for (int j = 0; j < S::kD / 8; ++j) {
-#pragma unroll
-        for (int e = 0; e < 4; ++e) acc[0][j][e] *= shrink[e / 2];
-      }
+      Shrink(acc, shrink);
       uint32_t p[4][4];
       Round(p, s);
       OpenProducts();
@@ -144,21 +81,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       WaitProducts<0>();
       Settle(acc);
     }
-    const auto store = [&](int i, int h) {
-      if (i >= count) return;
-      const int64_t row = keys.Row(a, v0 + i);
-      BF16* const out = static_cast<BF16*>(a.out) + row * a.dv + 2 * (lane % 4);
-#pragma unroll
-      for (int j = 0; j < S::kD / 8; ++j)
-        StorePair<BF16>(out + 8 * j, nullptr, acc[0][j][2 * h] / sum[h],
-                        acc[0][j][2 * h + 1] / sum[h], 2, true);
-      if (a.lse != nullptr && lane % 4 == 0) a.lse[row] = fmaf(top[h], kLn2, logf(sum[h]));
-    };
-    store(own, 0);
-    store(own + 8, 1);
+    StoreResults(a, tile, own, 0, acc, sum);
+    StoreLse(a, tile, own, top, sum);
     WaitCopies<0>();
     __syncthreads();  // before the next tile's copies
-  }
+  });
 #endif
 }
 
@@ -172,11 +99,13 @@ Error LaunchShape(const AttentionArgs& a, int fewest, int most, Stream stream) {
 
 bool TakesHopper(const AttentionArgs& a) {
   const Alignment aligned = AlignmentOf<BF16>(a);
-  return a.dtype == DType::kBF16 && a.d == a.dv && (a.d == 64 || a.d == 128) && aligned.q &&
-         aligned.k && aligned.v && a.scale > 0 && HasHopper();
+  const bool narrow = a.d == a.dv && (a.d == 64 || a.d == 128);
+  return a.dtype == DType::kBF16 && (narrow || TakesLatent(a)) && aligned.q && aligned.k &&
+         aligned.v && a.scale > 0 && HasHopper();
 }
 
 Error LaunchHopper(const AttentionArgs& a, Stream stream) {
+  if (TakesLatent(a)) return LaunchLatent(a, stream);
   // Only the device knows how long a sequence is: one launch takes those of one warpgroup
   // (decoding), several of whose blocks share a multiprocessor; another takes the rest.
   constexpr int kFew = 64, kAny = 0x7fffffff;

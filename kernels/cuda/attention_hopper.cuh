@@ -11,7 +11,17 @@ namespace hone::kernels::cuda {
 inline constexpr int kTileElements = 64 * 64;
 inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
+// attention_hopper_mla.cu: whether it computes these heads, as far as widths say; forward.
+bool TakesLatent(const AttentionArgs& a);
+Error LaunchLatent(const AttentionArgs& a, Stream stream);
+
 #if HONE_HOPPER
+
+// Where 16-byte part `part` of a row lies, that goes through tiles one behind the other; row below
+// 64.
+__device__ inline BF16* PartOf(BF16* tiles, int row, int part) {
+  return tiles + part / 8 * kTileElements + row * 64 + (part % 8 ^ row % 8) * 8;
+}
 
 // Rows of kD channels into tiles of 64 x 64, those of the first 64 rows first; row(i) may be null:
 // zeros, instead of what is at `any`.
@@ -20,8 +30,7 @@ __device__ inline void LoadTiles(BF16* tiles, int rows, const BF16* any, const R
   constexpr int kParts = kD / 8;  // of 16 bytes
   for (int i = threadIdx.x; i < rows * kParts; i += blockDim.x) {
     const int r = i / kParts, part = i % kParts;
-    BF16* to =
-        tiles + ((r / 64 * (kD / 64) + part / 8) * 64 + r % 64) * 64 + (part % 8 ^ r % 8) * 8;
+    BF16* to = PartOf(tiles + r / 64 * (kD / 64 * kTileElements), r % 64, part);
     const BF16* from = row(r);
     CopyAsync16(to, from == nullptr ? any : from + 8 * part, from == nullptr ? 0 : 16);
   }
@@ -43,11 +52,11 @@ __device__ inline void Round(uint32_t (&to)[4][4], const float (&x)[1][8][4]) {
 // Begins s += a b^T over kD channels of 64 rows each, which lie in tiles.
 template <int kD>
 __device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF16* b) {
+  const uint64_t first_a = FirstOperand<Lie::kAlongK>(a), first_b = FirstOperand<Lie::kAlongK>(b);
 #pragma unroll
   for (int c = 0; c < kD; c += 16) {
-    const int part = c / 64 * kTileElements;
-    MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Operand<Lie::kAlongK>(a + part, c % 64),
-                                              Operand<Lie::kAlongK>(b + part, c % 64));
+    const int bytes = 2 * (c / 64 * kTileElements + c % 64);
+    MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Further(first_a, bytes), Further(first_b, bytes));
   }
 }
 
@@ -55,9 +64,92 @@ __device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF1
 template <int kBlocks>
 __device__ inline void BeginSums(float (&sums)[1][kBlocks][4], const uint32_t (&a)[4][4],
                                  const BF16* b) {
+  const uint64_t first_b = FirstOperand<Lie::kAcross>(b);
 #pragma unroll
-  for (int l = 0; l < 4; ++l)
-    MultiplyGroup<Lie::kAcross>(sums, a[l], Operand<Lie::kAcross>(b, 16 * l));
+  for (int l = 0; l < 4; ++l) MultiplyGroup<Lie::kAcross>(sums, a[l], Further(first_b, 2048 * l));
+}
+
+// Forward, a lane holds parts of two vectors, `own` and own + 8 (rows g and g + 8 of its warp).
+
+// Scores of two vectors over a chunk become probabilities relative
+// to the running maximum, in units of log 2; shrink[h] is what the sums so far are multiplied by.
+// Four lanes, each with 16 keys in order. visible[h]: keys of the chunk that a vector sees.
+__device__ inline void Softmax(float (&s)[1][8][4], const int (&visible)[2], float scale,
+                               float (&top)[2], float (&sum)[2], float (&shrink)[2]) {
+  const int t = threadIdx.x % 4;
+  if (min(visible[0], visible[1]) < kChunk) {  // else nothing to compare: most chunks
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e)
+        if (8 * j + 2 * t + e % 2 >= visible[e / 2]) s[0][j][e] = -Infinity();
+    }
+  }
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    float now = -Infinity();
+#pragma unroll
+    for (int j = 0; j < 8; ++j) now = fmaxf(now, fmaxf(s[0][j][2 * h], s[0][j][2 * h + 1]));
+    now = LaneReduce<4>(now, [](float x, float y) { return fmaxf(x, y); });
+    now = fmaxf(top[h], now * scale);
+    // A vector that has seen nothing, behind the last one of the tile.
+    const float base = now == -Infinity() ? 0.0f : now;
+    float add = 0.0f;
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        float& x = s[0][j][2 * h + e];
+        x = exp2f(fmaf(x, scale, -base));
+        add += x;
+      }
+    }
+    add = LaneReduce<4>(add);
+    // A chunk of which nothing is visible changes nothing.
+    shrink[h] = now == top[h] ? 1.0f : exp2f(top[h] - now);
+    top[h] = now;
+    sum[h] = fmaf(sum[h], shrink[h], add);
+  }
+}
+
+// Multiplies sums, unless it is by 1 for all of the warp, as behind the first chunks mostly. (The
+// condition also has the compiler multiply here and not just before the next products, behind what
+// the warp may have to wait for until then.)
+template <int kBlocks>
+__device__ inline void Shrink(float (&acc)[1][kBlocks][4], const float (&shrink)[2]) {
+  if (!__any_sync(0xffffffff, shrink[0] != 1.0f || shrink[1] != 1.0f)) return;
+#pragma unroll
+  for (int j = 0; j < kBlocks; ++j) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) acc[0][j][e] *= shrink[e / 2];
+  }
+}
+
+// Channels of vectors own and own + 8 from `channel` on, divided by their sums.
+template <int kBlocks>
+__device__ inline void StoreResults(const AttentionArgs& a, const Tile& tile, int own, int channel,
+                                    const float (&acc)[1][kBlocks][4], const float (&sum)[2]) {
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int i = own + 8 * h;
+    if (i >= tile.count) continue;
+    BF16* const out = static_cast<BF16*>(a.out) + tile.keys.Row(a, tile.v0 + i) * a.dv + channel +
+                      2 * (threadIdx.x % 4);
+#pragma unroll
+    for (int j = 0; j < kBlocks; ++j)
+      StorePair<BF16>(out + 8 * j, nullptr, acc[0][j][2 * h] / sum[h],
+                      acc[0][j][2 * h + 1] / sum[h], 2, true);
+  }
+}
+
+__device__ inline void StoreLse(const AttentionArgs& a, const Tile& tile, int own,
+                                const float (&top)[2], const float (&sum)[2]) {
+  if (a.lse == nullptr || threadIdx.x % 4 != 0) return;
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int i = own + 8 * h;
+    if (i < tile.count) a.lse[tile.keys.Row(a, tile.v0 + i)] = fmaf(top[h], kLn2, logf(sum[h]));
+  }
 }
 
 #endif

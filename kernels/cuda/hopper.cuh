@@ -91,6 +91,14 @@ __device__ inline void WaitPhase(uint64_t* barrier, uint32_t parity) {
       : "memory");
 }
 
+// Arrives as soon as this thread's copies so far (CopyAsync16) are there. Who waits and has
+// products read them calls PublishWrites first.
+__device__ inline void ArriveAfterCopies(uint64_t* barrier) {
+  asm volatile(
+      "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];\n" ::"r"(SharedAddress(barrier))
+      : "memory");
+}
+
 // Copies the tile whose first element is (item, row, col); its bytes count for the barrier.
 __device__ inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int item,
                                   uint64_t* barrier) {
@@ -102,7 +110,8 @@ __device__ inline void LoadTensor(void* shared, const TensorMap* map, int col, i
       : "memory");
 }
 
-// Makes this thread's writes to shared memory known to products and copies.
+// Makes the writes to shared memory that this thread has done, or has waited for, known to products
+// and copies.
 __device__ inline void PublishWrites() {
   asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
 }
@@ -116,6 +125,19 @@ __device__ inline uint64_t Operand(const void* tiles, int k) {
   const uint64_t address = SharedAddress(tiles) + (kLie == Lie::kAlongK ? 2 * k : 128 * k);
   const uint64_t apart = kLie == Lie::kAlongK ? 1 : 8192 >> 4;  // the former is not read
   return (address & 0x3ffff) >> 4 | apart << 16 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
+}
+
+// The operand from term 0 on, known to be the same in all lanes, which call together; and the one
+// that lies `bytes` further, a multiple of 16. Each of many then takes one scalar instruction,
+// where Operand takes several, which the compiler likes to keep for all rounds of a loop in
+// registers.
+template <Lie kLie>
+__device__ inline uint64_t FirstOperand(const void* tiles) {
+  const uint64_t operand = Operand<kLie>(tiles, 0);
+  return operand >> 32 << 32 | __shfl_sync(0xffffffff, static_cast<uint32_t>(operand), 0);
+}
+__device__ inline uint64_t Further(uint64_t operand, int bytes) {
+  return operand + static_cast<uint64_t>(bytes >> 4);
 }
 
 // Registers per thread of this warpgroup from here on, a multiple of 8: fewer than it has, or more
@@ -259,7 +281,7 @@ __device__ inline void MultiplyGroup(float (&d)[1][32][4], uint64_t a, uint64_t 
       : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
 }
 
-// The same with a[64, 16] from registers, in MultiplyAdd's fragments; n = 64 or 128.
+// The same with a[64, 16] from registers, in MultiplyAdd's fragments; n = 64, 128 or 256.
 template <Lie kB>
 __device__ inline void MultiplyGroup(float (&d)[1][8][4], const uint32_t (&a)[4], uint64_t b) {
   asm volatile(
@@ -301,6 +323,53 @@ __device__ inline void MultiplyGroup(float (&d)[1][16][4], const uint32_t (&a)[4
         "+f"(d[0][13][0]), "+f"(d[0][13][1]), "+f"(d[0][13][2]), "+f"(d[0][13][3]),
         "+f"(d[0][14][0]), "+f"(d[0][14][1]), "+f"(d[0][14][2]), "+f"(d[0][14][3]),
         "+f"(d[0][15][0]), "+f"(d[0][15][1]), "+f"(d[0][15][2]), "+f"(d[0][15][3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1), "n"(kB == Lie::kAcross));
+}
+template <Lie kB>
+__device__ inline void MultiplyGroup(float (&d)[1][32][4], const uint32_t (&a)[4], uint64_t b) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %133, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
+      "%127"
+      "}, {%128, %129, %130, %131}, %132, p, 1, 1, %134;\n}\n"
+      : "+f"(d[0][0][0]), "+f"(d[0][0][1]), "+f"(d[0][0][2]), "+f"(d[0][0][3]), "+f"(d[0][1][0]),
+        "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
+        "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
+        "+f"(d[0][3][3]), "+f"(d[0][4][0]), "+f"(d[0][4][1]), "+f"(d[0][4][2]), "+f"(d[0][4][3]),
+        "+f"(d[0][5][0]), "+f"(d[0][5][1]), "+f"(d[0][5][2]), "+f"(d[0][5][3]), "+f"(d[0][6][0]),
+        "+f"(d[0][6][1]), "+f"(d[0][6][2]), "+f"(d[0][6][3]), "+f"(d[0][7][0]), "+f"(d[0][7][1]),
+        "+f"(d[0][7][2]), "+f"(d[0][7][3]), "+f"(d[0][8][0]), "+f"(d[0][8][1]), "+f"(d[0][8][2]),
+        "+f"(d[0][8][3]), "+f"(d[0][9][0]), "+f"(d[0][9][1]), "+f"(d[0][9][2]), "+f"(d[0][9][3]),
+        "+f"(d[0][10][0]), "+f"(d[0][10][1]), "+f"(d[0][10][2]), "+f"(d[0][10][3]),
+        "+f"(d[0][11][0]), "+f"(d[0][11][1]), "+f"(d[0][11][2]), "+f"(d[0][11][3]),
+        "+f"(d[0][12][0]), "+f"(d[0][12][1]), "+f"(d[0][12][2]), "+f"(d[0][12][3]),
+        "+f"(d[0][13][0]), "+f"(d[0][13][1]), "+f"(d[0][13][2]), "+f"(d[0][13][3]),
+        "+f"(d[0][14][0]), "+f"(d[0][14][1]), "+f"(d[0][14][2]), "+f"(d[0][14][3]),
+        "+f"(d[0][15][0]), "+f"(d[0][15][1]), "+f"(d[0][15][2]), "+f"(d[0][15][3]),
+        "+f"(d[0][16][0]), "+f"(d[0][16][1]), "+f"(d[0][16][2]), "+f"(d[0][16][3]),
+        "+f"(d[0][17][0]), "+f"(d[0][17][1]), "+f"(d[0][17][2]), "+f"(d[0][17][3]),
+        "+f"(d[0][18][0]), "+f"(d[0][18][1]), "+f"(d[0][18][2]), "+f"(d[0][18][3]),
+        "+f"(d[0][19][0]), "+f"(d[0][19][1]), "+f"(d[0][19][2]), "+f"(d[0][19][3]),
+        "+f"(d[0][20][0]), "+f"(d[0][20][1]), "+f"(d[0][20][2]), "+f"(d[0][20][3]),
+        "+f"(d[0][21][0]), "+f"(d[0][21][1]), "+f"(d[0][21][2]), "+f"(d[0][21][3]),
+        "+f"(d[0][22][0]), "+f"(d[0][22][1]), "+f"(d[0][22][2]), "+f"(d[0][22][3]),
+        "+f"(d[0][23][0]), "+f"(d[0][23][1]), "+f"(d[0][23][2]), "+f"(d[0][23][3]),
+        "+f"(d[0][24][0]), "+f"(d[0][24][1]), "+f"(d[0][24][2]), "+f"(d[0][24][3]),
+        "+f"(d[0][25][0]), "+f"(d[0][25][1]), "+f"(d[0][25][2]), "+f"(d[0][25][3]),
+        "+f"(d[0][26][0]), "+f"(d[0][26][1]), "+f"(d[0][26][2]), "+f"(d[0][26][3]),
+        "+f"(d[0][27][0]), "+f"(d[0][27][1]), "+f"(d[0][27][2]), "+f"(d[0][27][3]),
+        "+f"(d[0][28][0]), "+f"(d[0][28][1]), "+f"(d[0][28][2]), "+f"(d[0][28][3]),
+        "+f"(d[0][29][0]), "+f"(d[0][29][1]), "+f"(d[0][29][2]), "+f"(d[0][29][3]),
+        "+f"(d[0][30][0]), "+f"(d[0][30][1]), "+f"(d[0][30][2]), "+f"(d[0][30][3]),
+        "+f"(d[0][31][0]), "+f"(d[0][31][1]), "+f"(d[0][31][2]), "+f"(d[0][31][3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1), "n"(kB == Lie::kAcross));
 }
 

@@ -91,7 +91,7 @@ struct Block {
   const char* name = "";
   const std::function<void()>* body = nullptr;
   unsigned count = 0, left = 0, current = 0;
-  bool reverse = false, ahead = false;
+  bool reverse = false, ahead = false, early = false;
   Thread threads[kMaxThreads];
   char* stacks = nullptr;
   void* main = nullptr;
@@ -216,6 +216,7 @@ void RunGrid(const char* name, dim3 grid, dim3 dims, size_t dynamic_shared,
   block.count = static_cast<unsigned>(threads);
   block.reverse = launches % 2 != 0;
   block.ahead = launches % 4 >= 2;
+  block.early = launches % 8 >= 4;
   ++launches;
   block.dynamic_bytes = dynamic_shared;
   gridDim = grid;
@@ -233,6 +234,10 @@ unsigned Rank() {
 }
 unsigned Threads() {
   return block.count;
+}
+
+bool Early() {
+  return block.early;
 }
 
 void Wait(const char* what, const Place& at, bool (*ready)(const void*), const void* data) {

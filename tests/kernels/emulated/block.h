@@ -3,7 +3,8 @@
 // A thread block on the CPU. Each of its threads is a fiber: it runs until it has to wait, then the
 // next one that need not wait runs. Blocks run one after the other, all on the calling thread. The
 // order changes from launch to launch, so that code which relies on one gives other bits: forwards
-// or backwards, with all threads in step or with one warp as far ahead as it gets.
+// or backwards, with all threads in step or with one warp as far ahead as it gets, and what goes on
+// behind a thread's back early or late.
 //
 // What a GPU leaves undefined ends the program with a message: a barrier that some threads do not
 // reach, a shuffle without one of its lanes, a wait for something that nobody will do.
@@ -46,7 +47,12 @@ unsigned Rank();
 unsigned Threads();
 [[noreturn]] void Fail(const char* what, const Place& at);
 
-// Lets others run until `ready` says true. `what` is for the message when that never happens.
+// Whether what this launch's threads begin, and wait for later, happens at once; else as late as it
+// may.
+bool Early();
+
+// Lets others run until `ready` says true, and if there are such in any case. `what` is for the
+// message when that never happens.
 void Wait(const char* what, const Place& at, bool (*ready)(const void*), const void* data);
 template <typename F>
 void WaitUntil(const char* what, const Place& at, const F& ready) {

@@ -1,8 +1,9 @@
 #pragma once
 
 // Replaces kernels/cuda/hopper.cuh: what its instructions do according to the PTX specification. A
-// copy arrives at once, as early as it may; a product is done no earlier than somebody waits for
-// it. So a stage that is filled too early, and sums that are read too early, show.
+// copy arrives at once, as early as it may; a product is done at once or no earlier than somebody
+// waits for it, by turns (block.h). So a product of what is not there yet, a stage that is filled
+// too early, and sums that are read too early, show.
 
 #include <cstring>
 #include <vector>
@@ -42,10 +43,13 @@ inline BarrierBits& Bits(uint64_t* barrier) {
   static_assert(sizeof(BarrierBits) == 8);
   return *reinterpret_cast<BarrierBits*>(barrier);
 }
-inline void EndPhase(BarrierBits& b) {
+// Others go on before the caller does: nothing that it does from here on is part of the phase.
+inline void EndPhase(BarrierBits& b, const hone_emulation::Place& at) {
   if (b.pending != 0 || b.bytes != 0) return;
   b.phase ^= 1;
   b.pending = b.expected;
+  hone_emulation::Wait(
+      "its turn", at, [](const void*) { return true; }, nullptr);
 }
 
 // Where the byte at `offset` of shared memory lies in the 128-byte permutation: bits 4 to 6 of an
@@ -98,15 +102,27 @@ inline float Element(uint64_t descriptor, Lie lie, int i, int k, const hone_emul
 inline void Run(const GroupProduct& p) {
   const int thread = static_cast<int>(hone_emulation::Rank() % 128);
   const int g = thread % 32 / 4, t = thread % 4, top = thread / 32 * 16;
-  for (int i = 0; i < p.n / 2; ++i) {
-    const int row = top + g + i % 4 / 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
-    double sum = p.d[i];
-    for (int k = 0; k < 16; ++k) {
-      const float a = p.registers ? Half(p.fragments[k % 8 / 2][i % 4 / 2 + k / 8 * 2], k % 2)
-                                  : Element(p.a, p.lie_a, row, k, p.at);
-      sum += static_cast<double>(a) * Element(p.b, p.lie_b, column, k, p.at);
+  float a[2][16], b[16];
+  for (int h = 0; h < 2; ++h)
+    for (int k = 0; k < 16; ++k)
+      a[h][k] = p.registers ? Half(p.fragments[k % 8 / 2][h + k / 8 * 2], k % 2)
+                            : Element(p.a, p.lie_a, top + g + 8 * h, k, p.at);
+  for (int column = 2 * t; column < p.n; column += column % 2 == 0 ? 1 : 7) {
+    for (int k = 0; k < 16; ++k) b[k] = Element(p.b, p.lie_b, column, k, p.at);
+    for (int h = 0; h < 2; ++h) {
+      float& d = p.d[column / 8 * 4 + 2 * h + column % 2];
+      double sum = d;
+      for (int k = 0; k < 16; ++k) sum += static_cast<double>(a[h][k]) * b[k];
+      d = static_cast<float>(sum);
     }
-    p.d[i] = static_cast<float>(sum);
+  }
+}
+
+inline void Begin(const GroupProduct& p) {
+  if (hone_emulation::Early()) {
+    Run(p);
+  } else {
+    MyProducts().groups.back().push_back(p);
   }
 }
 
@@ -122,7 +138,7 @@ inline void Arrive(uint64_t* barrier,
   emulation::BarrierBits& b = emulation::Bits(barrier);
   if (b.pending == 0) hone_emulation::Fail("mbarrier: more arrivals than expected", at);
   --b.pending;
-  emulation::EndPhase(b);
+  emulation::EndPhase(b, at);
 }
 inline void ArriveExpecting(uint64_t* barrier, uint32_t bytes,
                             const hone_emulation::Place& at = hone_emulation::Place::Here()) {
@@ -133,6 +149,13 @@ inline void WaitPhase(uint64_t* barrier, uint32_t parity,
                       const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   hone_emulation::WaitUntil("an mbarrier", at,
                             [=] { return emulation::Bits(barrier).phase != (parity & 1); });
+}
+// At once, as early as it may.
+inline void ArriveAfterCopies(uint64_t* barrier,
+                              const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  CommitCopies();
+  WaitCopies<0>();
+  Arrive(barrier, at);
 }
 
 inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int item,
@@ -153,7 +176,7 @@ inline void LoadTensor(void* shared, const TensorMap* map, int col, int row, int
     }
   emulation::BarrierBits& b = emulation::Bits(barrier);
   b.bytes -= 128 * map->tile_rows;
-  emulation::EndPhase(b);
+  emulation::EndPhase(b, at);
 }
 
 inline void PublishWrites() {}
@@ -164,6 +187,13 @@ uint64_t Operand(const void* tiles, int k) {
       emulation::OffsetOf(tiles) + static_cast<uint64_t>(kLie == Lie::kAlongK ? 2 * k : 128 * k);
   const uint64_t apart = kLie == Lie::kAlongK ? 1 : 8192 >> 4;
   return (address & 0x3ffff) >> 4 | apart << 16 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
+}
+template <Lie kLie>
+uint64_t FirstOperand(const void* tiles) {
+  return Operand<kLie>(tiles, 0);
+}
+inline uint64_t Further(uint64_t operand, int bytes) {
+  return operand + static_cast<uint64_t>(bytes >> 4);
 }
 
 template <int kCount>
@@ -178,18 +208,21 @@ inline void OpenProducts() {}
 inline void CommitProducts() {
   emulation::MyProducts().groups.emplace_back();
 }
+// The lanes of a warp come and go together.
 template <int kPending>
-void WaitProducts() {
+void WaitProducts(const hone_emulation::Place& at = hone_emulation::Place::Here()) {
+  hone_emulation::Exchange(0xffffffff, 0, "wgmma.wait_group", at);
   auto& groups = emulation::MyProducts().groups;
   while (groups.size() > kPending + 1) {
     for (const emulation::GroupProduct& p : groups.front()) emulation::Run(p);
     groups.erase(groups.begin());
   }
+  hone_emulation::Exchange(0xffffffff, 0, "wgmma.wait_group", at);
 }
 template <Lie kA, Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,
                    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
-  emulation::MyProducts().groups.back().push_back({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
+  emulation::Begin({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
 }
 template <Lie kB, int kBlocks>
 void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b,
@@ -202,7 +235,7 @@ void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b
   emulation::GroupProduct p{&d[0][0][0], 8 * kBlocks, 0, b, Lie::kAlongK, kB, at, true};
   for (unsigned t = 0; t < 4; ++t)
     std::memcpy(p.fragments[t], lanes.of[hone_emulation::Rank() % 32 / 4 * 4 + t].a, sizeof(a));
-  emulation::MyProducts().groups.back().push_back(p);
+  emulation::Begin(p);
 }
 
 }  // namespace hone::kernels::cuda
