@@ -187,8 +187,9 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       std::vector<v1::Lease> leases;
       {
         MutexLock lock(mu_);
-        const auto due = std::stable_partition(leased_.begin(), leased_.end(),
-                                               [this](const v1::Lease& l) { return !IsDue(l); });
+        const auto due = std::stable_partition(
+            leased_.begin(), leased_.end(),
+            [this](const v1::Lease& l) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !IsDue(l); });
         leases.assign(std::make_move_iterator(due), std::make_move_iterator(leased_.end()));
         leased_.erase(due, leased_.end());
       }
@@ -217,9 +218,7 @@ absl::Status RolloutLoop::Serve(const v1::RegisterWorkerResponse& assigned) {
       lock.WaitUntil(wake_, std::chrono::steady_clock::now() + std::chrono::milliseconds(50),
                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
                        return stop_ || reassigned_ || weights_arrived_ ||
-                              (!given_back_ && !visits_.empty()) ||
-                              std::any_of(leased_.begin(), leased_.end(),
-                                          [this](const v1::Lease& l) { return IsDue(l); });
+                              (!given_back_ && !visits_.empty()) || AnyDue();
                      });
     }
     weights_.Unfollow();  // first: a learner may wait for them
@@ -264,9 +263,7 @@ bool RolloutLoop::Done(Assignment& a) const {
   MutexLock lock(mu_);
   if (reassigned_) return true;
   if (!stop_) return false;
-  return !drain_ ||
-         (a.groups.empty() && std::none_of(leased_.begin(), leased_.end(),
-                                           [this](const v1::Lease& l) { return IsDue(l); }));
+  return !drain_ || (a.groups.empty() && !AnyDue());
 }
 
 void RolloutLoop::LeaseThread(Assignment& a) {
@@ -323,6 +320,12 @@ void RolloutLoop::LeaseThread(Assignment& a) {
 // weights that are given back.
 bool RolloutLoop::IsDue(const v1::Lease& lease) const {
   return !given_back_ && lease.exact_version() <= version_;
+}
+
+bool RolloutLoop::AnyDue() const {
+  for (const v1::Lease& l : leased_)
+    if (IsDue(l)) return true;
+  return false;
 }
 
 int64_t RolloutLoop::Ahead() const {

@@ -89,6 +89,7 @@ class RolloutLoop {
   void Judged(const std::shared_ptr<Pending>& group, int index, TimePoint finished,
               v1::Verdict verdict);
   bool IsDue(const v1::Lease& lease) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool AnyDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t Ahead() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // sequences of leases that are not due
   bool SwapWeights(Assignment& a);
   void GiveBack(Assignment& a);
