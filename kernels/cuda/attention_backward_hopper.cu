@@ -12,16 +12,19 @@ namespace hone::kernels::cuda {
 namespace {
 
 // A block has 64 rows of two matrices for each of two warpgroups, and walks over others, also by
-// 64: of queries and dout, past keys and values (dq), or the other way round (dk and dv). The
-// products of a stage's last matrix are still under way when the next stage begins, so that there
-// are three: that one, the present one, and the one that is filled.
+// 64: of queries and dout, past keys and values (dq), or the other way round (dk and dv). These
+// come through a ring of stages, which all threads fill one ahead. Barriers per stage, not for the
+// block, so that one warpgroup can be ahead by a stage and use the tensor cores while the other
+// computes probabilities. None leaves out a stage of which it sees nothing: with products around a
+// branch the compiler would wait for each.
 template <int kD_>
 struct Shape {
   static constexpr int kD = kD_, kGroups = 2, kRows = 64 * kGroups, kThreads = 128 * kGroups;
   static constexpr int kStages = 3;
   static constexpr int kWide = kD / 64 * kTileElements;  // 64 rows
   static constexpr int kElements = 2 * kWide * (kGroups + kStages);
-  static constexpr int kBytes = 2 * kElements + 2 * 4 * 64 * kStages;  // lse, delta
+  static constexpr int kStatistics = 128;  // floats of a stage: lse, delta
+  static constexpr int kBytes = 2 * kElements + 4 * kStatistics * kStages + 2 * 8 * kStages;
 };
 
 #if HONE_HOPPER
@@ -32,6 +35,55 @@ __device__ inline float* Delta(const AttentionBackwardArgs& b, const Keys& keys,
 __device__ inline const BF16* DoutRow(const AttentionBackwardArgs& b, const Keys& keys, int v) {
   return static_cast<const BF16*>(b.dout) + keys.Row(b.forward, v) * b.forward.dv;
 }
+
+// The n-th stage that the block uses, whatever for, is round n / kStages of its place in the ring.
+template <typename S>
+struct Ring {
+  BF16 *own, *stages;
+  float* statistics;
+  uint64_t *full, *free;
+  uint32_t loaded = 0, used = 0;
+
+  // All threads of the block.
+  __device__ Ring()
+      : own(DynamicShared<BF16>()),
+        stages(own + 2 * S::kGroups * S::kWide),
+        statistics(reinterpret_cast<float*>(own + S::kElements)),
+        full(reinterpret_cast<uint64_t*>(statistics + S::kStatistics * S::kStages)),
+        free(full + S::kStages) {
+    if (threadIdx.x == 0) {
+      for (int i = 0; i < S::kStages; ++i) {
+        InitBarrier(full + i, S::kThreads);
+        InitBarrier(free + i, S::kThreads / 32);  // a lane of each warp
+      }
+      PublishBarriers();
+    }
+    __syncthreads();
+  }
+  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * 2 * S::kWide; }
+  __device__ float* Statistics(uint32_t n) const {
+    return statistics + n % S::kStages * S::kStatistics;
+  }
+  __device__ static uint32_t Parity(uint32_t n) { return n / S::kStages & 1; }
+  // copy(stage, statistics) begins the copies of this thread.
+  template <typename Copy>
+  __device__ void Fill(const Copy& copy) {
+    WaitPhase(free + loaded % S::kStages, ~Parity(loaded) & 1);
+    copy(Stage(loaded), Statistics(loaded));
+    ArriveAfterCopies(full + loaded % S::kStages);
+    ++loaded;
+  }
+  // Until the present stage, and all that this thread copied before, is there.
+  __device__ void Wait() {
+    WaitPhase(full + used % S::kStages, Parity(used));
+    PublishWrites();
+  }
+  // When the warpgroup's products of the stage are done.
+  __device__ void Leave() {
+    if (threadIdx.x % 32 == 0) Arrive(free + used % S::kStages);
+    ++used;
+  }
+};
 
 // This thread's part of a warpgroup's 64 rows: rows `row` and row + 8, columns 8 j + `column` and
 // the next.
@@ -79,10 +131,9 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     KeyGradientHopperKernel(AttentionBackwardArgs b, float scale2) {
 #if HONE_HOPPER
   const AttentionArgs& a = b.forward;
-  BF16* const k_tiles = DynamicShared<BF16>();
+  Ring<S> ring;
+  BF16* const k_tiles = ring.own;
   BF16* const v_tiles = k_tiles + S::kGroups * S::kWide;
-  BF16* const stages = v_tiles + S::kGroups * S::kWide;
-  float* const statistics = reinterpret_cast<float*>(k_tiles + S::kElements);
   const Place at;
   const auto tiles = [&](int cluster) {
     int longest = 0;
@@ -110,21 +161,21 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       const int steps = static_cast<int>(CeilDiv(keys.Vectors() - from, 64));
       const auto load = [&](int step) {
         const int v0 = from + 64 * step, count = min(64, keys.Vectors() - v0);
-        BF16* const stage = stages + step % S::kStages * 2 * S::kWide;
-        LoadTiles<S::kD>(stage, 64, q, [&](int i) {
-          return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr;
+        ring.Fill([&](BF16* stage, float* statistics) {
+          LoadTiles<S::kD>(stage, 64, q, [&](int i) {
+            return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr;
+          });
+          LoadTiles<S::kD>(stage + S::kWide, 64, dout,
+                           [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
+          // Behind the last vector p is 1, but whatever it is multiplied by is 0.
+          if (threadIdx.x < 128) {
+            const int i = threadIdx.x % 64;
+            const float* from_lse = i < count ? a.lse + keys.Row(a, v0 + i) : a.lse;
+            const float* from_delta = i < count ? Delta(b, keys, v0 + i) : a.lse;
+            CopyAsync4(statistics + threadIdx.x, threadIdx.x < 64 ? from_lse : from_delta,
+                       i < count ? 4 : 0);
+          }
         });
-        LoadTiles<S::kD>(stage + S::kWide, 64, dout,
-                         [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
-        // Behind the last vector p is 1, but whatever it is multiplied by is 0.
-        float* const to = statistics + step % S::kStages * 128;
-        if (threadIdx.x < 128) {
-          const int i = threadIdx.x % 64;
-          const float* from_lse = i < count ? a.lse + keys.Row(a, v0 + i) : a.lse;
-          const float* from_delta = i < count ? Delta(b, keys, v0 + i) : a.lse;
-          CopyAsync4(to + threadIdx.x, threadIdx.x < 64 ? from_lse : from_delta, i < count ? 4 : 0);
-        }
-        CommitCopies();
       };
       LoadTiles<S::kD>(k_tiles, S::kRows, k, [&](int i) {
         return first + i < keys.kv_len ? k + keys.rows[first + i] * a.ldk : nullptr;
@@ -137,15 +188,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       Clear(dk);
       Clear(dv);
       for (int step = 0; step < steps; ++step) {
-        WaitCopies<0>();
-        PublishWrites();
-        __syncthreads();
         if (step + 1 < steps) load(step + 1);
+        ring.Wait();
         const int v0 = from + 64 * step;
-        const BF16* const stage = stages + step % S::kStages * 2 * S::kWide;
+        const BF16* const stage = ring.Stage(ring.used);
         float s[1][8][4], dp[1][8][4];
-        Clear(s);
-        Clear(dp);
         OpenProducts();
         BeginScores<S::kD>(s, k_tiles + at.group * S::kWide, stage);
         CommitProducts();
@@ -154,13 +201,13 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         WaitProducts<1>();
         Settle(s);
         const float2* const lse =
-            reinterpret_cast<const float2*>(statistics + step % S::kStages * 128 + at.column);
+            reinterpret_cast<const float2*>(ring.Statistics(ring.used) + at.column);
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
           const float2 l = lse[4 * j];
 #pragma unroll
           for (int e = 0; e < 4; ++e)
-            s[0][j][e] = exp2f(fmaf(s[0][j][e], scale2, (e % 2 == 0 ? l.x : l.y) * -kLog2E));
+            s[0][j][e] = Exp2(fmaf(s[0][j][e], scale2, (e % 2 == 0 ? l.x : l.y) * -kLog2E));
         }
         if (keys.Visible(v0) < first_own + 64) {
 #pragma unroll
@@ -190,10 +237,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         OpenProducts();
         BeginSums(dk, ds, stage);
         CommitProducts();
+        WaitProducts<0>();
+        Settle(dk);
+        Settle(dv);
+        ring.Leave();
       }
-      WaitProducts<0>();
-      Settle(dk);
-      Settle(dv);
 #pragma unroll
       for (int j = 0; j < S::kD / 8; ++j) {
 #pragma unroll
@@ -202,7 +250,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       const int own = first_own + threadIdx.x % 128 / 32 * 16;
       AddGradients(dk, b.dk + keys.group * a.d, b.lddk, keys, own, S::kD, 0, S::kD / 16);
       AddGradients(dv, b.dv + keys.group * a.head_v, b.lddv, keys, own, S::kD, 0, S::kD / 16);
-      __syncthreads();  // before the next sequence's copies
+      __syncthreads();  // before the next keys and values
     }
   }
 #endif
@@ -215,39 +263,28 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     QueryGradientHopperKernel(AttentionBackwardArgs b, float scale2) {
 #if HONE_HOPPER
   const AttentionArgs& a = b.forward;
-  BF16* const q_tiles = DynamicShared<BF16>();
+  Ring<S> ring;
+  BF16* const q_tiles = ring.own;
   BF16* const dout_tiles = q_tiles + S::kGroups * S::kWide;
-  BF16* const stages = dout_tiles + S::kGroups * S::kWide;
   const Place at;
   const int own = 64 * at.group + at.row;
-  const auto tiles = [&](int sequence) {
-    return CeilDiv(Keys(a, sequence, 0).Vectors(), S::kRows) * a.kv_heads;
-  };
-  Walk walk;
-  int64_t place;
-  for (int64_t t = blockIdx.x;; t += gridDim.x) {
-    const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
-    if (sequence < 0) break;
-    const Keys keys(a, sequence, place % a.kv_heads);
-    // The last tiles have the most keys: first.
-    const int v0 =
-        S::kRows * static_cast<int>(CeilDiv(keys.Vectors(), S::kRows) - 1 - place / a.kv_heads);
-    const int count = min(S::kRows, keys.Vectors() - v0);
-    const int all = keys.Visible(v0 + count - 1), chunks = static_cast<int>(CeilDiv(all, kChunk));
+  ForTiles<S::kRows>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+    const Keys& keys = tile.keys;
+    const int v0 = tile.v0, count = tile.count, chunks = tile.Chunks();
     const BF16* const q = static_cast<const BF16*>(a.q);
     const BF16* const dout = static_cast<const BF16*>(b.dout);
     const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
     const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
     const auto load = [&](int chunk) {
-      BF16* const stage = stages + chunk % S::kStages * 2 * S::kWide;
-      const int first = chunk * kChunk, some = min(kChunk, all - first);
-      LoadTiles<S::kD>(stage, kChunk, k, [&](int i) {
-        return i < some ? k + keys.rows[first + i] * a.ldk : nullptr;
+      const int first = chunk * kChunk, some = min(kChunk, tile.all - first);
+      ring.Fill([&](BF16* stage, float*) {
+        LoadTiles<S::kD>(stage, kChunk, k, [&](int i) {
+          return i < some ? k + keys.rows[first + i] * a.ldk : nullptr;
+        });
+        LoadTiles<S::kD>(stage + S::kWide, kChunk, v, [&](int i) {
+          return i < some ? v + keys.rows[first + i] * a.ldv : nullptr;
+        });
       });
-      LoadTiles<S::kD>(stage + S::kWide, kChunk, v, [&](int i) {
-        return i < some ? v + keys.rows[first + i] * a.ldv : nullptr;
-      });
-      CommitCopies();
     };
     LoadTiles<S::kD>(q_tiles, S::kRows, q,
                      [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
@@ -261,20 +298,16 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       const int i = own + 8 * h;
       lse2[h] = i < count ? a.lse[keys.Row(a, v0 + i)] * kLog2E : 0.0f;
       delta[h] = i < count ? *Delta(b, keys, v0 + i) : 0.0f;
-      visible[h] = i < count ? keys.Visible(v0 + i) : 0;
+      visible[h] = tile.Visible(i);
     }
     float dq[1][S::kD / 8][4];
     Clear(dq);
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      WaitCopies<0>();
-      PublishWrites();
-      __syncthreads();
       if (chunk + 1 < chunks) load(chunk + 1);
+      ring.Wait();
       const int first = chunk * kChunk;
-      const BF16* const stage = stages + chunk % S::kStages * 2 * S::kWide;
+      const BF16* const stage = ring.Stage(ring.used);
       float s[1][8][4], dp[1][8][4];
-      Clear(s);
-      Clear(dp);
       OpenProducts();
       BeginScores<S::kD>(s, q_tiles + at.group * S::kWide, stage);
       CommitProducts();
@@ -285,7 +318,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
 #pragma unroll
-        for (int e = 0; e < 4; ++e) s[0][j][e] = exp2f(fmaf(s[0][j][e], scale2, -lse2[e / 2]));
+        for (int e = 0; e < 4; ++e) s[0][j][e] = Exp2(fmaf(s[0][j][e], scale2, -lse2[e / 2]));
       }
       if (min(visible[0], visible[1]) < first + kChunk) {
 #pragma unroll
@@ -307,9 +340,10 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       OpenProducts();
       BeginSums(dq, ds, stage);
       CommitProducts();
+      WaitProducts<0>();
+      Settle(dq);
+      ring.Leave();
     }
-    WaitProducts<0>();
-    Settle(dq);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       if (own + 8 * h >= count) continue;
@@ -320,8 +354,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         StorePair<BF16>(to + 8 * j, nullptr, dq[0][j][2 * h] * a.scale,
                         dq[0][j][2 * h + 1] * a.scale, 2, true);
     }
-    __syncthreads();  // before the next tile's copies
-  }
+    __syncthreads();  // before the next queries
+  });
 #endif
 }
 

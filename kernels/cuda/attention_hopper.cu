@@ -63,7 +63,6 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       if (first >= most_keys) continue;
       const BF16* const stage = stages + chunk % S::kStages * S::kStageElements;
       float s[1][8][4];
-      Clear(s);
       OpenProducts();
       BeginScores<S::kD>(s, queries + group * S::kWide, stage);
       CommitProducts();

@@ -49,14 +49,17 @@ __device__ inline void Round(uint32_t (&to)[4][4], const float (&x)[1][8][4]) {
   }
 }
 
-// Begins s += a b^T over kD channels of 64 rows each, which lie in tiles.
+// Begins s = a b^T, or s += a b^T, over kD channels of 64 rows each, which lie in tiles. (Scores
+// that are cleared instead are cleared late by the compiler, behind products that are under way.)
 template <int kD>
-__device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF16* b) {
+__device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF16* b,
+                                   bool add = false) {
   const uint64_t first_a = FirstOperand<Lie::kAlongK>(a), first_b = FirstOperand<Lie::kAlongK>(b);
 #pragma unroll
   for (int c = 0; c < kD; c += 16) {
     const int bytes = 2 * (c / 64 * kTileElements + c % 64);
-    MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Further(first_a, bytes), Further(first_b, bytes));
+    MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Further(first_a, bytes), Further(first_b, bytes),
+                                              add || c > 0);
   }
 }
 
@@ -100,13 +103,13 @@ __device__ inline void Softmax(float (&s)[1][8][4], const int (&visible)[2], flo
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
         float& x = s[0][j][2 * h + e];
-        x = exp2f(fmaf(x, scale, -base));
+        x = Exp2(fmaf(x, scale, -base));
         add += x;
       }
     }
     add = LaneReduce<4>(add);
     // A chunk of which nothing is visible changes nothing.
-    shrink[h] = now == top[h] ? 1.0f : exp2f(top[h] - now);
+    shrink[h] = now == top[h] ? 1.0f : Exp2(top[h] - now);
     top[h] = now;
     sum[h] = fmaf(sum[h], shrink[h], add);
   }

@@ -126,7 +126,7 @@ __device__ void CopyTiles(const AttentionArgs& a, const Shared& shared) {
   });
 }
 
-// Begins to add the products of a part's channels to the scores of chunk n.
+// Begins the scores of chunk n by a part's channels.
 template <int kPart>
 __device__ inline void MultiplyPart(float (&s)[1][8][4], const Shared& shared, uint32_t n) {
   WaitPhase(shared.Full<kPart>(n), Shared::Parity(n));
@@ -134,7 +134,7 @@ __device__ inline void MultiplyPart(float (&s)[1][8][4], const Shared& shared, u
   OpenProducts();
   constexpr int kFrom = kPart == 0 ? 0 : kMiddle, kTo = kPart == 0 ? kMiddle : kTiles;
   BeginScores<64 * (kTo - kFrom)>(s, shared.queries + kFrom * kTileElements,
-                                  shared.Stage(n) + kFrom * kTileElements);
+                                  shared.Stage(n) + kFrom * kTileElements, kPart > 0);
 }
 
 __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shared& shared) {
@@ -148,7 +148,6 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
     float top[2] = {-Infinity(), -Infinity()}, sum[2] = {0.0f, 0.0f};
     float acc[1][kValues / 8][4], s[1][8][4];
     Clear(acc);
-    Clear(s);
     WaitPhase(&shared.barriers->queries, tiles++ & 1);
     MultiplyPart<0>(s, shared, n);
     MultiplyPart<1>(s, shared, n);
@@ -181,7 +180,6 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
       BeginSums(acc, p, shared.Stage(n) + kTileElements);
       CommitProducts();
       if constexpr (!kLast) {
-        Clear(s);
         MultiplyPart<0>(s, shared, n + 1);
         MultiplyPart<1>(s, shared, n + 1);
       }

@@ -140,6 +140,13 @@ __device__ inline uint64_t Further(uint64_t operand, int bytes) {
   return operand + static_cast<uint64_t>(bytes >> 4);
 }
 
+// 2^x within 2 ulp; what is below 2^-126 is 0, which saves exp2f's instructions for that.
+__device__ inline float Exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // Registers per thread of this warpgroup from here on, a multiple of 8: fewer than it has, or more
 // as soon as others have given theirs.
 template <int kCount>
@@ -177,9 +184,10 @@ __device__ inline void Settle(float (&d)[1][kBlocks][4]) {
 }
 
 // d[64, n] += a[64, 16] b[n, 16]^T by a warpgroup, n = 32, 64, 128 or 256; begins to. Warp w has
-// rows 16 w to 16 w + 15, in MultiplyAdd's fragments. kA, kB: how the operands lie.
+// rows 16 w to 16 w + 15, in MultiplyAdd's fragments. kA, kB: how the operands lie. Not `add`: the
+// product replaces d.
 template <Lie kA, Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][4][4], uint64_t a, uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][4][4], uint64_t a, uint64_t b, bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
@@ -189,10 +197,11 @@ __device__ inline void MultiplyGroup(float (&d)[1][4][4], uint64_t a, uint64_t b
         "+f"(d[0][1][1]), "+f"(d[0][1][2]), "+f"(d[0][1][3]), "+f"(d[0][2][0]), "+f"(d[0][2][1]),
         "+f"(d[0][2][2]), "+f"(d[0][2][3]), "+f"(d[0][3][0]), "+f"(d[0][3][1]), "+f"(d[0][3][2]),
         "+f"(d[0][3][3])
-      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)), "n"(kA == Lie::kAcross),
+        "n"(kB == Lie::kAcross));
 }
 template <Lie kA, Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][8][4], uint64_t a, uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][8][4], uint64_t a, uint64_t b, bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
@@ -206,10 +215,12 @@ __device__ inline void MultiplyGroup(float (&d)[1][8][4], uint64_t a, uint64_t b
         "+f"(d[0][5][0]), "+f"(d[0][5][1]), "+f"(d[0][5][2]), "+f"(d[0][5][3]), "+f"(d[0][6][0]),
         "+f"(d[0][6][1]), "+f"(d[0][6][2]), "+f"(d[0][6][3]), "+f"(d[0][7][0]), "+f"(d[0][7][1]),
         "+f"(d[0][7][2]), "+f"(d[0][7][3])
-      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)), "n"(kA == Lie::kAcross),
+        "n"(kB == Lie::kAcross));
 }
 template <Lie kA, Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][16][4], uint64_t a, uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][16][4], uint64_t a, uint64_t b,
+                                     bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
@@ -232,10 +243,12 @@ __device__ inline void MultiplyGroup(float (&d)[1][16][4], uint64_t a, uint64_t 
         "+f"(d[0][13][0]), "+f"(d[0][13][1]), "+f"(d[0][13][2]), "+f"(d[0][13][3]),
         "+f"(d[0][14][0]), "+f"(d[0][14][1]), "+f"(d[0][14][2]), "+f"(d[0][14][3]),
         "+f"(d[0][15][0]), "+f"(d[0][15][1]), "+f"(d[0][15][2]), "+f"(d[0][15][3])
-      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)), "n"(kA == Lie::kAcross),
+        "n"(kB == Lie::kAcross));
 }
 template <Lie kA, Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][32][4], uint64_t a, uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][32][4], uint64_t a, uint64_t b,
+                                     bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, "
@@ -278,12 +291,14 @@ __device__ inline void MultiplyGroup(float (&d)[1][32][4], uint64_t a, uint64_t 
         "+f"(d[0][29][0]), "+f"(d[0][29][1]), "+f"(d[0][29][2]), "+f"(d[0][29][3]),
         "+f"(d[0][30][0]), "+f"(d[0][30][1]), "+f"(d[0][30][2]), "+f"(d[0][30][3]),
         "+f"(d[0][31][0]), "+f"(d[0][31][1]), "+f"(d[0][31][2]), "+f"(d[0][31][3])
-      : "l"(a), "l"(b), "r"(1), "n"(kA == Lie::kAcross), "n"(kB == Lie::kAcross));
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)), "n"(kA == Lie::kAcross),
+        "n"(kB == Lie::kAcross));
 }
 
 // The same with a[64, 16] from registers, in MultiplyAdd's fragments; n = 64, 128 or 256.
 template <Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][8][4], const uint32_t (&a)[4], uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][8][4], const uint32_t (&a)[4], uint64_t b,
+                                     bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %37, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
@@ -297,10 +312,12 @@ __device__ inline void MultiplyGroup(float (&d)[1][8][4], const uint32_t (&a)[4]
         "+f"(d[0][5][0]), "+f"(d[0][5][1]), "+f"(d[0][5][2]), "+f"(d[0][5][3]), "+f"(d[0][6][0]),
         "+f"(d[0][6][1]), "+f"(d[0][6][2]), "+f"(d[0][6][3]), "+f"(d[0][7][0]), "+f"(d[0][7][1]),
         "+f"(d[0][7][2]), "+f"(d[0][7][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1), "n"(kB == Lie::kAcross));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)),
+        "n"(kB == Lie::kAcross));
 }
 template <Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][16][4], const uint32_t (&a)[4], uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][16][4], const uint32_t (&a)[4], uint64_t b,
+                                     bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
@@ -323,10 +340,12 @@ __device__ inline void MultiplyGroup(float (&d)[1][16][4], const uint32_t (&a)[4
         "+f"(d[0][13][0]), "+f"(d[0][13][1]), "+f"(d[0][13][2]), "+f"(d[0][13][3]),
         "+f"(d[0][14][0]), "+f"(d[0][14][1]), "+f"(d[0][14][2]), "+f"(d[0][14][3]),
         "+f"(d[0][15][0]), "+f"(d[0][15][1]), "+f"(d[0][15][2]), "+f"(d[0][15][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1), "n"(kB == Lie::kAcross));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)),
+        "n"(kB == Lie::kAcross));
 }
 template <Lie kB>
-__device__ inline void MultiplyGroup(float (&d)[1][32][4], const uint32_t (&a)[4], uint64_t b) {
+__device__ inline void MultiplyGroup(float (&d)[1][32][4], const uint32_t (&a)[4], uint64_t b,
+                                     bool add = true) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %133, 0;\n"
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
@@ -370,7 +389,8 @@ __device__ inline void MultiplyGroup(float (&d)[1][32][4], const uint32_t (&a)[4
         "+f"(d[0][29][0]), "+f"(d[0][29][1]), "+f"(d[0][29][2]), "+f"(d[0][29][3]),
         "+f"(d[0][30][0]), "+f"(d[0][30][1]), "+f"(d[0][30][2]), "+f"(d[0][30][3]),
         "+f"(d[0][31][0]), "+f"(d[0][31][1]), "+f"(d[0][31][2]), "+f"(d[0][31][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1), "n"(kB == Lie::kAcross));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)),
+        "n"(kB == Lie::kAcross));
 }
 
 #endif

@@ -35,9 +35,9 @@ namespace emulation {
 
 // What an mbarrier's 64 bits stand for.
 struct BarrierBits {
-  uint8_t expected, pending;
-  uint16_t phase;
-  int32_t bytes;
+  uint16_t expected, pending;
+  uint32_t phase : 1;
+  int32_t bytes : 31;
 };
 inline BarrierBits& Bits(uint64_t* barrier) {
   static_assert(sizeof(BarrierBits) == 8);
@@ -73,6 +73,7 @@ struct GroupProduct {
   uint64_t a, b;
   Lie lie_a, lie_b;
   hone_emulation::Place at;
+  bool add;
   bool registers = false;  // a is not described, but held by the lanes of a row:
   uint32_t fragments[4][4] = {};
 };
@@ -111,7 +112,7 @@ inline void Run(const GroupProduct& p) {
     for (int k = 0; k < 16; ++k) b[k] = Element(p.b, p.lie_b, column, k, p.at);
     for (int h = 0; h < 2; ++h) {
       float& d = p.d[column / 8 * 4 + 2 * h + column % 2];
-      double sum = d;
+      double sum = p.add ? d : 0.0;
       for (int k = 0; k < 16; ++k) sum += static_cast<double>(a[h][k]) * b[k];
       d = static_cast<float>(sum);
     }
@@ -129,7 +130,7 @@ inline void Begin(const GroupProduct& p) {
 }  // namespace emulation
 
 inline void InitBarrier(uint64_t* barrier, uint32_t arrivals) {
-  const auto n = static_cast<uint8_t>(arrivals);
+  const auto n = static_cast<uint16_t>(arrivals);
   emulation::Bits(barrier) = {n, n, 0, 0};
 }
 inline void PublishBarriers() {}
@@ -196,6 +197,11 @@ inline uint64_t Further(uint64_t operand, int bytes) {
   return operand + static_cast<uint64_t>(bytes >> 4);
 }
 
+inline float Exp2(float x) {
+  const float y = exp2f(x);
+  return y < 0x1p-126f ? 0.0f : y;
+}
+
 template <int kCount>
 void KeepRegisters() {}
 template <int kCount>
@@ -220,19 +226,19 @@ void WaitProducts(const hone_emulation::Place& at = hone_emulation::Place::Here(
   hone_emulation::Exchange(0xffffffff, 0, "wgmma.wait_group", at);
 }
 template <Lie kA, Lie kB, int kBlocks>
-void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b,
+void MultiplyGroup(float (&d)[1][kBlocks][4], uint64_t a, uint64_t b, bool add = true,
                    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
-  emulation::Begin({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at});
+  emulation::Begin({&d[0][0][0], 8 * kBlocks, a, b, kA, kB, at, add});
 }
 template <Lie kB, int kBlocks>
-void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b,
+void MultiplyGroup(float (&d)[1][kBlocks][4], const uint32_t (&a)[4], uint64_t b, bool add = true,
                    const hone_emulation::Place& at = hone_emulation::Place::Here()) {
   struct Fragments {
     uint32_t a[4];
   };
   const emulation::Lanes<Fragments> lanes =
       emulation::ExchangeAll(Fragments{{a[0], a[1], a[2], a[3]}}, "wgmma", at);
-  emulation::GroupProduct p{&d[0][0][0], 8 * kBlocks, 0, b, Lie::kAlongK, kB, at, true};
+  emulation::GroupProduct p{&d[0][0][0], 8 * kBlocks, 0, b, Lie::kAlongK, kB, at, add, true};
   for (unsigned t = 0; t < 4; ++t)
     std::memcpy(p.fragments[t], lanes.of[hone_emulation::Rank() % 32 / 4 * 4 + t].a, sizeof(a));
   emulation::Begin(p);
