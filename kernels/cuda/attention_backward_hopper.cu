@@ -29,8 +29,9 @@ struct Shape {
 
 #if HONE_HOPPER
 
-__device__ inline float* Delta(const AttentionBackwardArgs& b, const Keys& keys, int v) {
-  return reinterpret_cast<float*>(static_cast<BF16*>(b.dq) + keys.Query(b.forward, v, b.lddq));
+__device__ inline const float* Delta(const AttentionBackwardArgs& b, const Keys& keys, int v) {
+  return reinterpret_cast<const float*>(static_cast<const BF16*>(b.dq) +
+                                        keys.Query(b.forward, v, b.lddq));
 }
 __device__ inline const BF16* DoutRow(const AttentionBackwardArgs& b, const Keys& keys, int v) {
   return static_cast<const BF16*>(b.dout) + keys.Row(b.forward, v) * b.forward.dv;
@@ -85,6 +86,12 @@ struct Ring {
   }
 };
 
+// Where query vector i of a stage is, in rows and elements from the stage's first: of q, of dout,
+// of dq.
+struct alignas(16) VectorPlace {
+  int row, q, dout, dq;
+};
+
 // This thread's part of a warpgroup's 64 rows: rows `row` and row + 8, columns 8 j + `column` and
 // the next.
 struct Place {
@@ -128,9 +135,18 @@ __global__ void __launch_bounds__(256) DeltaKernel(AttentionBackwardArgs b) {
 
 template <typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
-    KeyGradientHopperKernel(AttentionBackwardArgs b, float scale2) {
+    KeyGradientHopperKernel(AttentionBackwardArgs b, int rows, float scale2) {
 #if HONE_HOPPER
   const AttentionArgs& a = b.forward;
+  // A division each, once.
+  HONE_SHARED(VectorPlace, places, [64]);
+  if (threadIdx.x < 64) {
+    const int heads = static_cast<int>(a.heads / a.kv_heads);
+    const int row = threadIdx.x / heads, head = threadIdx.x % heads;
+    places[threadIdx.x] = {row, row * static_cast<int>(a.ldq) + head * S::kD,
+                           (row * static_cast<int>(a.heads) + head) * S::kD,
+                           row * static_cast<int>(b.lddq) + head * S::kD};
+  }
   Ring<S> ring;
   BF16* const k_tiles = ring.own;
   BF16* const v_tiles = k_tiles + S::kGroups * S::kWide;
@@ -152,45 +168,48 @@ __global__ void __launch_bounds__(S::kThreads, 1)
          ++sequence) {
       const Keys keys(a, sequence, place % a.kv_heads);
       if (keys.kv_len <= first) continue;
-      const BF16* const q = static_cast<const BF16*>(a.q);
-      const BF16* const dout = static_cast<const BF16*>(b.dout);
-      const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
-      const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
-      // From the first query that sees a key of the tile on.
-      const int from = max(0, first - (keys.kv_len - keys.q_len)) * keys.heads;
-      const int steps = static_cast<int>(CeilDiv(keys.Vectors() - from, 64));
-      const auto load = [&](int step) {
-        const int v0 = from + 64 * step, count = min(64, keys.Vectors() - v0);
+      // From the first query that sees a key of the tile on, whole rows to a stage.
+      const int from = max(0, first - (keys.kv_len - keys.q_len));
+      const auto load = [&](int row) {
+        const int count = min(rows, keys.q_len - row);
+        const int64_t at_row = keys.q_first + row, head = keys.group * keys.heads;
+        const BF16* const q = static_cast<const BF16*>(a.q) + at_row * a.ldq + head * S::kD;
+        const BF16* const dout =
+            static_cast<const BF16*>(b.dout) + (at_row * a.heads + head) * S::kD;
         ring.Fill([&](BF16* stage, float* statistics) {
-          LoadTiles<S::kD>(stage, 64, q, [&](int i) {
-            return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr;
+          // One by one: the sums leave few registers.
+          ForParts<S::kD, 64, S::kThreads, 1>([&](int i, int part) {
+            const VectorPlace p = places[i];
+            const bool there = p.row < count;
+            CopyAsync16(PartOf(stage, i, part), q + (there ? p.q : 0) + 8 * part, there ? 16 : 0);
+            CopyAsync16(PartOf(stage + S::kWide, i, part), dout + (there ? p.dout : 0) + 8 * part,
+                        there ? 16 : 0);
           });
-          LoadTiles<S::kD>(stage + S::kWide, 64, dout,
-                           [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
           // Behind the last vector p is 1, but whatever it is multiplied by is 0.
           if (threadIdx.x < 128) {
-            const int i = threadIdx.x % 64;
-            const float* from_lse = i < count ? a.lse + keys.Row(a, v0 + i) : a.lse;
-            const float* from_delta = i < count ? Delta(b, keys, v0 + i) : a.lse;
-            CopyAsync4(statistics + threadIdx.x, threadIdx.x < 64 ? from_lse : from_delta,
-                       i < count ? 4 : 0);
+            const VectorPlace p = places[threadIdx.x % 64];
+            const void* const lse = a.lse + at_row * a.heads + head + p.dout / S::kD;
+            const void* const delta =
+                static_cast<const BF16*>(b.dq) + at_row * b.lddq + head * S::kD + p.dq;
+            const bool there = p.row < count;
+            CopyAsync4(statistics + threadIdx.x,
+                       !there             ? a.lse
+                       : threadIdx.x < 64 ? lse
+                                          : delta,
+                       there ? 4 : 0);
           }
         });
       };
-      LoadTiles<S::kD>(k_tiles, S::kRows, k, [&](int i) {
-        return first + i < keys.kv_len ? k + keys.rows[first + i] * a.ldk : nullptr;
-      });
-      LoadTiles<S::kD>(v_tiles, S::kRows, v, [&](int i) {
-        return first + i < keys.kv_len ? v + keys.rows[first + i] * a.ldv : nullptr;
-      });
-      load(0);
+      LoadKeysAndValues<S::kD, S::kRows, S::kThreads>(k_tiles, v_tiles, a, keys, first,
+                                                      keys.kv_len - first);
+      load(from);
       float dk[1][S::kD / 8][4], dv[1][S::kD / 8][4];
       Clear(dk);
       Clear(dv);
-      for (int step = 0; step < steps; ++step) {
-        if (step + 1 < steps) load(step + 1);
+      for (int row = from; row < keys.q_len; row += rows) {
+        if (row + rows < keys.q_len) load(row + rows);
         ring.Wait();
-        const int v0 = from + 64 * step;
+        const int v0 = row * keys.heads;
         const BF16* const stage = ring.Stage(ring.used);
         float s[1][8][4], dp[1][8][4];
         OpenProducts();
@@ -273,23 +292,17 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     const int v0 = tile.v0, count = tile.count, chunks = tile.Chunks();
     const BF16* const q = static_cast<const BF16*>(a.q);
     const BF16* const dout = static_cast<const BF16*>(b.dout);
-    const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
-    const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
     const auto load = [&](int chunk) {
       const int first = chunk * kChunk, some = min(kChunk, tile.all - first);
       ring.Fill([&](BF16* stage, float*) {
-        LoadTiles<S::kD>(stage, kChunk, k, [&](int i) {
-          return i < some ? k + keys.rows[first + i] * a.ldk : nullptr;
-        });
-        LoadTiles<S::kD>(stage + S::kWide, kChunk, v, [&](int i) {
-          return i < some ? v + keys.rows[first + i] * a.ldv : nullptr;
-        });
+        LoadKeysAndValues<S::kD, kChunk, S::kThreads>(stage, stage + S::kWide, a, keys, first,
+                                                      some);
       });
     };
-    LoadTiles<S::kD>(q_tiles, S::kRows, q,
-                     [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
-    LoadTiles<S::kD>(dout_tiles, S::kRows, dout,
-                     [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
+    LoadTiles<S::kD, S::kRows, S::kThreads>(
+        q_tiles, q, [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
+    LoadTiles<S::kD, S::kRows, S::kThreads>(
+        dout_tiles, dout, [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
     load(0);
     float lse2[2], delta[2];
     int visible[2];
@@ -363,11 +376,12 @@ template <typename S>
 Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
   constexpr int64_t kUnknown = int64_t{1} << 30;  // number of tiles
   const float scale2 = b.forward.scale * kLog2E;
+  const int rows = 64 / static_cast<int>(b.forward.heads / b.forward.kv_heads);  // of q in a stage
   if (Error e = LaunchResident("attention_backward delta (Hopper)", DeltaKernel<S>, kUnknown, 256,
                                0, stream, b))
     return e;
   if (Error e = LaunchResident("attention_backward dk, dv (Hopper)", KeyGradientHopperKernel<S>,
-                               kUnknown, S::kThreads, S::kBytes, stream, b, scale2))
+                               kUnknown, S::kThreads, S::kBytes, stream, b, rows, scale2))
     return e;
   return LaunchResident("attention_backward dq (Hopper)", QueryGradientHopperKernel<S>, kUnknown,
                         S::kThreads, S::kBytes, stream, b, scale2);
@@ -376,7 +390,8 @@ Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
 }  // namespace
 
 bool TakesHopper(const AttentionBackwardArgs& b) {
-  return TakesHopper(b.forward) && !TakesLatent(b.forward) && Aligned<BF16>(b.dq, b.lddq) &&
+  return TakesHopper(b.forward) && !TakesLatent(b.forward) &&
+         b.forward.heads / b.forward.kv_heads <= 64 && Aligned<BF16>(b.dq, b.lddq) &&
          Aligned<BF16>(b.dout, 0) && Aligned<BF16>(b.forward.out, 0);
 }
 

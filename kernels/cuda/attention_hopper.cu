@@ -33,21 +33,14 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     const Keys& keys = tile.keys;
     const int v0 = tile.v0, count = tile.count, all = tile.all, chunks = tile.Chunks();
     const BF16* const q = static_cast<const BF16*>(a.q);
-    const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
-    const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
     const auto load = [&](int chunk) {
       BF16* const stage = stages + chunk % S::kStages * S::kStageElements;
       const int first = chunk * kChunk, some = min(kChunk, all - first);
-      LoadTiles<S::kD>(stage, kChunk, k, [&](int i) {
-        return i < some ? k + keys.rows[first + i] * a.ldk : nullptr;
-      });
-      LoadTiles<S::kD>(stage + S::kWide, kChunk, v, [&](int i) {
-        return i < some ? v + keys.rows[first + i] * a.ldv : nullptr;
-      });
+      LoadKeysAndValues<S::kD, kChunk, S::kThreads>(stage, stage + S::kWide, a, keys, first, some);
       CommitCopies();
     };
-    LoadTiles<S::kD>(queries, S::kVectors, q,
-                     [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
+    LoadTiles<S::kD, S::kVectors, S::kThreads>(
+        queries, q, [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
     load(0);
     // The most that one of the warpgroup's vectors sees.
     const int most_keys = 64 * group < count ? tile.Visible(min(64 * group + 63, count - 1)) : 0;

@@ -23,17 +23,45 @@ __device__ inline BF16* PartOf(BF16* tiles, int row, int part) {
   return tiles + part / 8 * kTileElements + row * 64 + (part % 8 ^ row % 8) * 8;
 }
 
-// Rows of kD channels into tiles of 64 x 64, those of the first 64 rows first; row(i) may be null:
-// zeros, instead of what is at `any`.
-template <int kD, typename Row>
-__device__ inline void LoadTiles(BF16* tiles, int rows, const BF16* any, const Row& row) {
-  constexpr int kParts = kD / 8;  // of 16 bytes
-  for (int i = threadIdx.x; i < rows * kParts; i += blockDim.x) {
-    const int r = i / kParts, part = i % kParts;
-    BF16* to = PartOf(tiles + r / 64 * (kD / 64 * kTileElements), r % 64, part);
-    const BF16* from = row(r);
-    CopyAsync16(to, from == nullptr ? any : from + 8 * part, from == nullptr ? 0 : 16);
-  }
+// The same in kRows / 64 such groups of tiles of kD channels.
+template <int kD>
+__device__ inline BF16* PartOfRow(BF16* tiles, int row, int part) {
+  return PartOf(tiles + row / 64 * (kD / 64 * kTileElements), row % 64, part);
+}
+
+// f(row, part) for this thread's 16-byte parts of kRows rows of kD channels.
+template <int kD, int kRows, int kThreads, int kUnroll = 8, typename F>
+__device__ inline void ForParts(const F& f) {
+  constexpr int kParts = kD / 8, kAtOnce = kThreads / kParts;
+  const int row = threadIdx.x / kParts, part = threadIdx.x % kParts;
+#pragma unroll kUnroll
+  for (int i = 0; i < kRows; i += kAtOnce)
+    if (kRows % kAtOnce == 0 || row + i < kRows) f(row + i, part);
+}
+
+// Begins to copy rows; row(i) may be null: zeros, instead of what is at `any`.
+template <int kD, int kRows, int kThreads, typename Row>
+__device__ inline void LoadTiles(BF16* tiles, const BF16* any, const Row& row) {
+  ForParts<kD, kRows, kThreads>([&](int i, int part) {
+    const BF16* from = row(i);
+    CopyAsync16(PartOfRow<kD>(tiles, i, part), from == nullptr ? any : from + 8 * part,
+                from == nullptr ? 0 : 16);
+  });
+}
+
+// Begins to copy keys [first, first + count) of a head and their values; zeros behind them.
+template <int kD, int kRows, int kThreads>
+__device__ inline void LoadKeysAndValues(BF16* k_tiles, BF16* v_tiles, const AttentionArgs& a,
+                                         const Keys& keys, int first, int count) {
+  const int ldk = static_cast<int>(a.ldk), ldv = static_cast<int>(a.ldv);
+  const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
+  const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
+  ForParts<kD, kRows, kThreads>([&](int i, int part) {
+    const bool there = i < count;
+    const int64_t row = there ? keys.rows[first + i] : 0;
+    CopyAsync16(PartOfRow<kD>(k_tiles, i, part), k + row * ldk + 8 * part, there ? 16 : 0);
+    CopyAsync16(PartOfRow<kD>(v_tiles, i, part), v + row * ldv + 8 * part, there ? 16 : 0);
+  });
 }
 
 // Sums of 64 x 64 by a warpgroup, rounded, as the left operands of products over their columns.
