@@ -37,55 +37,6 @@ __device__ inline const BF16* DoutRow(const AttentionBackwardArgs& b, const Keys
   return static_cast<const BF16*>(b.dout) + keys.Row(b.forward, v) * b.forward.dv;
 }
 
-// The n-th stage that the block uses, whatever for, is round n / kStages of its place in the ring.
-template <typename S>
-struct Ring {
-  BF16 *own, *stages;
-  float* statistics;
-  uint64_t *full, *free;
-  uint32_t loaded = 0, used = 0;
-
-  // All threads of the block.
-  __device__ Ring()
-      : own(DynamicShared<BF16>()),
-        stages(own + 2 * S::kGroups * S::kWide),
-        statistics(reinterpret_cast<float*>(own + S::kElements)),
-        full(reinterpret_cast<uint64_t*>(statistics + S::kStatistics * S::kStages)),
-        free(full + S::kStages) {
-    if (threadIdx.x == 0) {
-      for (int i = 0; i < S::kStages; ++i) {
-        InitBarrier(full + i, S::kThreads);
-        InitBarrier(free + i, S::kThreads / 32);  // a lane of each warp
-      }
-      PublishBarriers();
-    }
-    __syncthreads();
-  }
-  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * 2 * S::kWide; }
-  __device__ float* Statistics(uint32_t n) const {
-    return statistics + n % S::kStages * S::kStatistics;
-  }
-  __device__ static uint32_t Parity(uint32_t n) { return n / S::kStages & 1; }
-  // copy(stage, statistics) begins the copies of this thread.
-  template <typename Copy>
-  __device__ void Fill(const Copy& copy) {
-    WaitPhase(free + loaded % S::kStages, ~Parity(loaded) & 1);
-    copy(Stage(loaded), Statistics(loaded));
-    ArriveAfterCopies(full + loaded % S::kStages);
-    ++loaded;
-  }
-  // Until the present stage, and all that this thread copied before, is there.
-  __device__ void Wait() {
-    WaitPhase(full + used % S::kStages, Parity(used));
-    PublishWrites();
-  }
-  // When the warpgroup's products of the stage are done.
-  __device__ void Leave() {
-    if (threadIdx.x % 32 == 0) Arrive(free + used % S::kStages);
-    ++used;
-  }
-};
-
 // Where query vector i of a stage is, in rows and elements from the stage's first: of q, of dout,
 // of dq.
 struct alignas(16) VectorPlace {

@@ -64,6 +64,56 @@ __device__ inline void LoadKeysAndValues(BF16* k_tiles, BF16* v_tiles, const Att
   });
 }
 
+// Stages in shared memory, which all threads of a block fill and its warpgroups use, each at its
+// pace. The n-th stage, whatever it is for, is round n / kStages of its place in the ring.
+template <typename S>
+struct Ring {
+  BF16 *own, *stages;
+  float* statistics;
+  uint64_t *full, *free;
+  uint32_t loaded = 0, used = 0;
+
+  // All threads of the block.
+  __device__ Ring()
+      : own(DynamicShared<BF16>()),
+        stages(own + 2 * S::kGroups * S::kWide),
+        statistics(reinterpret_cast<float*>(own + S::kElements)),
+        full(reinterpret_cast<uint64_t*>(statistics + S::kStatistics * S::kStages)),
+        free(full + S::kStages) {
+    if (threadIdx.x == 0) {
+      for (int i = 0; i < S::kStages; ++i) {
+        InitBarrier(full + i, S::kThreads);
+        InitBarrier(free + i, S::kThreads / 32);  // a lane of each warp
+      }
+      PublishBarriers();
+    }
+    __syncthreads();
+  }
+  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * 2 * S::kWide; }
+  __device__ float* Statistics(uint32_t n) const {
+    return statistics + n % S::kStages * S::kStatistics;
+  }
+  __device__ static uint32_t Parity(uint32_t n) { return n / S::kStages & 1; }
+  // copy(stage, statistics) begins the copies of this thread.
+  template <typename Copy>
+  __device__ void Fill(const Copy& copy) {
+    WaitPhase(free + loaded % S::kStages, ~Parity(loaded) & 1);
+    copy(Stage(loaded), Statistics(loaded));
+    ArriveAfterCopies(full + loaded % S::kStages);
+    ++loaded;
+  }
+  // Until the present stage, and all that this thread copied before, is there.
+  __device__ void Wait() {
+    WaitPhase(full + used % S::kStages, Parity(used));
+    PublishWrites();
+  }
+  // When the warpgroup's products of the stage are done.
+  __device__ void Leave() {
+    if (threadIdx.x % 32 == 0) Arrive(free + used % S::kStages);
+    ++used;
+  }
+};
+
 // Sums of 64 x 64 by a warpgroup, rounded, as the left operands of products over their columns.
 __device__ inline void Round(uint32_t (&to)[4][4], const float (&x)[1][8][4]) {
 #pragma unroll
