@@ -22,9 +22,8 @@ struct Shape {
   static constexpr int kD = kD_, kGroups = 2, kRows = 64 * kGroups, kThreads = 128 * kGroups;
   static constexpr int kStages = 3;
   static constexpr int kWide = kD / 64 * kTileElements;  // 64 rows
-  static constexpr int kElements = 2 * kWide * (kGroups + kStages);
-  static constexpr int kStatistics = 128;  // floats of a stage: lse, delta
-  static constexpr int kBytes = 2 * kElements + 4 * kStatistics * kStages + 2 * 8 * kStages;
+  static constexpr int kOwn = 2 * kGroups * kWide;
+  static constexpr int kStatistics = 128;  // lse, delta
 };
 
 #if HONE_HOPPER
@@ -332,10 +331,10 @@ Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
                                0, stream, b))
     return e;
   if (Error e = LaunchResident("attention_backward dk, dv (Hopper)", KeyGradientHopperKernel<S>,
-                               kUnknown, S::kThreads, S::kBytes, stream, b, rows, scale2))
+                               kUnknown, S::kThreads, RingBytes<S>(), stream, b, rows, scale2))
     return e;
   return LaunchResident("attention_backward dq (Hopper)", QueryGradientHopperKernel<S>, kUnknown,
-                        S::kThreads, S::kBytes, stream, b, scale2);
+                        S::kThreads, RingBytes<S>(), stream, b, scale2);
 }
 
 }  // namespace

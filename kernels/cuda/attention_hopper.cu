@@ -15,29 +15,31 @@ template <int kGroups_, int kD_>
 struct Shape {
   static constexpr int kGroups = kGroups_, kD = kD_;
   static constexpr int kVectors = 64 * kGroups, kThreads = 128 * kGroups;
-  static constexpr int kStages = 2;
+  // Keys and values: those in use, those that are filled, and those that another warpgroup still
+  // uses.
+  static constexpr int kStages = kGroups == 1 ? 2 : 3;
   static constexpr int kWide = kD / 64 * kTileElements;  // of 64 rows
-  static constexpr int kStageElements = 2 * kWide;       // keys, then values
-  static constexpr int kBytes = 2 * (kVectors * kD + kStages * kStageElements);
+  static constexpr int kOwn = kGroups * kWide, kStatistics = 0;
 };
 
 template <typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
     AttentionHopperKernel(AttentionArgs a, int fewest, int most, float scale) {
 #if HONE_HOPPER
-  BF16* const queries = DynamicShared<BF16>();
-  BF16* const stages = queries + S::kGroups * S::kWide;
+  Ring<S> ring;
+  BF16* const queries = ring.own;
   const int group = threadIdx.x / 128, lane = threadIdx.x % 32;
   const int own = 64 * group + threadIdx.x % 128 / 32 * 16 + lane / 4;  // and own + 8
   ForTiles<S::kVectors>(a, fewest, most, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
-    const int v0 = tile.v0, count = tile.count, all = tile.all, chunks = tile.Chunks();
+    const int v0 = tile.v0, count = tile.count, chunks = tile.Chunks();
     const BF16* const q = static_cast<const BF16*>(a.q);
     const auto load = [&](int chunk) {
-      BF16* const stage = stages + chunk % S::kStages * S::kStageElements;
-      const int first = chunk * kChunk, some = min(kChunk, all - first);
-      LoadKeysAndValues<S::kD, kChunk, S::kThreads>(stage, stage + S::kWide, a, keys, first, some);
-      CommitCopies();
+      const int first = chunk * kChunk, some = min(kChunk, tile.all - first);
+      ring.Fill([&](BF16* stage, float*) {
+        LoadKeysAndValues<S::kD, kChunk, S::kThreads>(stage, stage + S::kWide, a, keys, first,
+                                                      some);
+      });
     };
     LoadTiles<S::kD, S::kVectors, S::kThreads>(
         queries, q, [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
@@ -48,13 +50,14 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     float acc[1][S::kD / 8][4];
     Clear(acc);
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      WaitCopies<0>();
-      PublishWrites();
-      __syncthreads();
       if (chunk + 1 < chunks) load(chunk + 1);
       const int first = chunk * kChunk;
-      if (first >= most_keys) continue;
-      const BF16* const stage = stages + chunk % S::kStages * S::kStageElements;
+      if (first >= most_keys) {
+        ring.Leave();
+        continue;
+      }
+      ring.Wait();
+      const BF16* const stage = ring.Stage(ring.used);
       float s[1][8][4];
       OpenProducts();
       BeginScores<S::kD>(s, queries + group * S::kWide, stage);
@@ -72,11 +75,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       CommitProducts();
       WaitProducts<0>();
       Settle(acc);
+      ring.Leave();
     }
     StoreResults(a, tile, own, 0, acc, sum);
     StoreLse(a, tile, own, top, sum);
-    WaitCopies<0>();
-    __syncthreads();  // before the next tile's copies
+    __syncthreads();  // before the next queries
   });
 #endif
 }
@@ -84,7 +87,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
 template <typename S>
 Error LaunchShape(const AttentionArgs& a, int fewest, int most, Stream stream) {
   return LaunchResident("attention (Hopper)", AttentionHopperKernel<S>, int64_t{1} << 30,
-                        S::kThreads, S::kBytes, stream, a, fewest, most, a.scale * kLog2E);
+                        S::kThreads, RingBytes<S>(), stream, a, fewest, most, a.scale * kLog2E);
 }
 
 }  // namespace

@@ -15,6 +15,13 @@ inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 bool TakesLatent(const AttentionArgs& a);
 Error LaunchLatent(const AttentionArgs& a, Stream stream);
 
+// Of a Ring's shared memory.
+template <typename S>
+constexpr int RingBytes() {
+  return 2 * (S::kOwn + S::kStages * 2 * 64 * S::kD) + 4 * S::kStatistics * S::kStages +
+         2 * 8 * S::kStages;
+}
+
 #if HONE_HOPPER
 
 // Where 16-byte part `part` of a row lies, that goes through tiles one behind the other; row below
@@ -64,10 +71,14 @@ __device__ inline void LoadKeysAndValues(BF16* k_tiles, BF16* v_tiles, const Att
   });
 }
 
-// Stages in shared memory, which all threads of a block fill and its warpgroups use, each at its
-// pace. The n-th stage, whatever it is for, is round n / kStages of its place in the ring.
+// Shared memory of a block: S::kOwn elements, and S::kStages stages of two matrices of 64 rows and
+// S::kStatistics floats, which all threads fill and its warpgroups use, each at its pace. The n-th
+// stage, whatever it is for, is round n / kStages of its place in the ring.
 template <typename S>
 struct Ring {
+  static constexpr int kWide = S::kD / 64 * kTileElements;  // 64 rows
+  static constexpr int kElements = S::kOwn + S::kStages * 2 * kWide;
+
   BF16 *own, *stages;
   float* statistics;
   uint64_t *full, *free;
@@ -76,8 +87,8 @@ struct Ring {
   // All threads of the block.
   __device__ Ring()
       : own(DynamicShared<BF16>()),
-        stages(own + 2 * S::kGroups * S::kWide),
-        statistics(reinterpret_cast<float*>(own + S::kElements)),
+        stages(own + S::kOwn),
+        statistics(reinterpret_cast<float*>(own + kElements)),
         full(reinterpret_cast<uint64_t*>(statistics + S::kStatistics * S::kStages)),
         free(full + S::kStages) {
     if (threadIdx.x == 0) {
@@ -89,7 +100,7 @@ struct Ring {
     }
     __syncthreads();
   }
-  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * 2 * S::kWide; }
+  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * 2 * kWide; }
   __device__ float* Statistics(uint32_t n) const {
     return statistics + n % S::kStages * S::kStatistics;
   }
