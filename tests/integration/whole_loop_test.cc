@@ -70,6 +70,7 @@ struct Outcome {
   std::vector<v1::Evaluation> evaluations;
   std::map<v1::IssueState, int> issues;
   double copies = 0;  // of weights, for the colocated worker
+  int changes = 0;    // versions that travelled as what changed
 };
 
 Outcome RunDemo(const Setup& setup) {
@@ -164,6 +165,7 @@ Outcome RunDemo(const Setup& setup) {
 
   Outcome out;
   out.copies = copies.Value();
+  out.changes = weights.changes();
   out.run = *(*buffer)->GetRun("demo");
   out.weights = ReadAll(out.run.checkpoint_path() + "/hf/model.safetensors");
   out.adapter = ReadAll(out.run.checkpoint_path() + "/adapter/adapter_model.safetensors");
@@ -253,6 +255,23 @@ TEST_CASE("a run goes through its stages, and how it was worked on leaves no tra
   SECTION("another seed makes another model") {
     CHECK(RunDemo({.overrides = {"seed=2"}}).weights != base.weights);
   }
+}
+
+TEST_CASE("bf16 weights travel as what changed, to the bits of a worker in the learner's own",
+          "[integration]") {
+  if (!kernels::Cpu().has_bf16()) HONE_SKIP("this processor has no bf16 products");
+  Setup setup{.overrides = {"model.precision=bf16", "stages.1.grpo.optimizer.learning_rate=1e-5",
+                            "evaluations.0.every_steps=0"}};
+  const Outcome sent = RunDemo(setup);
+  REQUIRE(sent.run.state() == v1::RUN_STATE_SUCCEEDED);
+  REQUIRE(sent.steps.size() == 115);
+  for (size_t i = 110; i < 115; ++i) CHECK(sent.steps[i].values().at("logprob_abs_diff_max") == 0);
+  CHECK(sent.steps[114].values().at("grad_norm") > 0);
+  CHECK(sent.changes == 5);
+  setup.colocate = true;
+  const Outcome own = RunDemo(setup);
+  CHECK(own.weights == sent.weights);
+  CHECK(own.changes == 0);
 }
 
 TEST_CASE("an asynchronous run with bounded staleness ends, and says how stale it was",

@@ -197,6 +197,7 @@ class LocalWeights final : public WeightsSink {
             if (status.ok()) status = stager_->Add(message.chunk());
           HONE_CHECK(status.ok()) << status.ToString();
           arrival_ = {stager_->Take(), transfer->version()};
+          if (!transfer->whole()) ++sink_.changes_;
         }
         arrived = arrived_;
       }
@@ -214,6 +215,8 @@ class LocalWeights final : public WeightsSink {
     MutexLock lock(mu_);
     changed_.notify_all();
   }
+  // Transfers of changes, to all followers.
+  int changes() const { return changes_; }
   ~LocalWeights() override {
     {
       MutexLock lock(mu_);
@@ -257,6 +260,7 @@ class LocalWeights final : public WeightsSink {
   Mutex mu_;
   std::condition_variable changed_;
   Publisher publisher_;
+  std::atomic<int> changes_ = 0;
   std::map<Source*, int64_t> followers_ ABSL_GUARDED_BY(mu_);
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_{[this] { Loop(); }};
