@@ -76,6 +76,26 @@ __device__ inline void ForTiles(const AttentionArgs& a, int fewest, int most, co
   }
 }
 
+// f(cluster, key/value head, first key) for this block's tiles of kKeys keys; the first tiles,
+// which most vectors see, first. Whole warps call.
+template <int kKeys, typename F>
+__device__ inline void ForKeyTiles(const AttentionBackwardArgs& b, const F& f) {
+  const AttentionArgs& a = b.forward;
+  const auto tiles = [&](int cluster) {
+    int longest = 0;
+    for (int s = b.cluster_start[cluster]; s < b.cluster_start[cluster + 1]; ++s)
+      longest = max(longest, a.kv_start[s + 1] - a.kv_start[s]);
+    return CeilDiv(longest, kKeys) * a.kv_heads;
+  };
+  Walk walk;
+  int64_t place;
+  for (int64_t t = blockIdx.x;; t += gridDim.x) {
+    const int cluster = walk.Find(t, static_cast<int>(b.clusters), tiles, &place);
+    if (cluster < 0) return;
+    f(cluster, static_cast<int>(place % a.kv_heads), static_cast<int>(place / a.kv_heads) * kKeys);
+  }
+}
+
 // Whether rows can be copied in vectors.
 struct Alignment {
   bool q, k, v, dout;

@@ -111,19 +111,9 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   const int all_pairs = RoundUp(d, 16) / 16, each = RoundUp(all_pairs, S::kAcross) / S::kAcross;
   const int channel = 16 * each * part, pairs = max(0, min(each, all_pairs - each * part));
 
-  const auto tiles = [&](int sequence) {
-    return CeilDiv(Keys(a, sequence, 0).Vectors(), S::kVectors) * a.kv_heads;
-  };
-  Walk walk;
-  int64_t place;
-  for (int64_t t = blockIdx.x;; t += gridDim.x) {
-    const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
-    if (sequence < 0) break;
-    const Keys keys(a, sequence, place % a.kv_heads);
-    const int tile =
-        static_cast<int>(CeilDiv(keys.Vectors(), S::kVectors) - 1 - place / a.kv_heads);
-    const int v0 = tile * S::kVectors, count = min(S::kVectors, keys.Vectors() - v0);
-    const int all = keys.Visible(v0 + count - 1);
+  ForTiles<S::kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+    const Keys& keys = tile.keys;
+    const int v0 = tile.v0, count = tile.count, all = tile.all;
     LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {
       return i < count ? static_cast<const T*>(a.q) + keys.Query(a, v0 + i, a.ldq) : nullptr;
     });
@@ -145,9 +135,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       ScoreGradients<T, kKeysPerWarp>(
           queries + own * ldq, ldq, keys_tile + part * kKeysPerWarp * ldq, douts + own * ldo, ldo,
           values + part * kKeysPerWarp * ldv, ldv, d, dv, a.scale, lse + own, delta + own,
-          [&](int i) {
-            return own + i < count ? keys.Visible(v0 + own + i) - first - part * kKeysPerWarp : 0;
-          },
+          [&](int i) { return tile.Visible(own + i) - first - part * kKeysPerWarp; },
           [&](int i, int key, float, float x) {
             ds[(own + i) * kLdP + part * kKeysPerWarp + key] = T(x);
           });
@@ -163,7 +151,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     });
     WaitCopies<0>();
     __syncthreads();
-  }
+  });
 }
 
 // --- dk and dv
@@ -226,21 +214,10 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   const int own_key = warp / S::kAcross * 16, part = warp % S::kAcross;  // gradients
   const Part<S::kAcross> dk_part(d, part), dv_part(dv, part);
 
-  const auto tiles = [&](int cluster) {
-    int longest = 0;
-    for (int s = b.cluster_start[cluster]; s < b.cluster_start[cluster + 1]; ++s)
-      longest = max(longest, a.kv_start[s + 1] - a.kv_start[s]);
-    return CeilDiv(longest, S::kKeys) * a.kv_heads;
-  };
-  Walk walk;
-  int64_t place;
-  for (int64_t t = blockIdx.x;; t += gridDim.x) {
-    const int cluster = walk.Find(t, static_cast<int>(b.clusters), tiles, &place);
-    if (cluster < 0) break;
-    const int first = static_cast<int>(place / a.kv_heads) * S::kKeys;
+  ForKeyTiles<S::kKeys>(b, [&](int cluster, int group, int first) {
     for (int sequence = b.cluster_start[cluster]; sequence < b.cluster_start[cluster + 1];
          ++sequence) {
-      const Keys keys(a, sequence, place % a.kv_heads);
+      const Keys keys(a, sequence, group);
       if (keys.kv_len <= first) continue;
       const int some = min(S::kKeys, keys.kv_len - first);
       LoadKeys(keys_tile, ldq, S::kKeys, static_cast<const T*>(a.k) + keys.group * a.d, a.ldk, d,
@@ -300,7 +277,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         __syncthreads();
       }
     }
-  }
+  });
 }
 
 constexpr int64_t kUnknown = int64_t{1} << 30;  // number of tiles

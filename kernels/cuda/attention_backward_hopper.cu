@@ -101,22 +101,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   BF16* const k_tiles = ring.own;
   BF16* const v_tiles = k_tiles + S::kGroups * S::kWide;
   const Place at;
-  const auto tiles = [&](int cluster) {
-    int longest = 0;
-    for (int s = b.cluster_start[cluster]; s < b.cluster_start[cluster + 1]; ++s)
-      longest = max(longest, a.kv_start[s + 1] - a.kv_start[s]);
-    return CeilDiv(longest, S::kRows) * a.kv_heads;
-  };
-  Walk walk;
-  int64_t place;
-  for (int64_t t = blockIdx.x;; t += gridDim.x) {
-    const int cluster = walk.Find(t, static_cast<int>(b.clusters), tiles, &place);
-    if (cluster < 0) break;
-    const int first = static_cast<int>(place / a.kv_heads) * S::kRows;
+  ForKeyTiles<S::kRows>(b, [&](int cluster, int group, int first) {
     const int first_own = first + 64 * at.group;
     for (int sequence = b.cluster_start[cluster]; sequence < b.cluster_start[cluster + 1];
          ++sequence) {
-      const Keys keys(a, sequence, place % a.kv_heads);
+      const Keys keys(a, sequence, group);
       if (keys.kv_len <= first) continue;
       // From the first query that sees a key of the tile on, whole rows to a stage.
       const int from = max(0, first - (keys.kv_len - keys.q_len));
@@ -221,7 +210,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       AddGradients(dv, b.dv + keys.group * a.head_v, b.lddv, keys, own, S::kD, 0, S::kD / 16);
       __syncthreads();  // before the next keys and values
     }
-  }
+  });
 #endif
 }
 

@@ -7,23 +7,16 @@
 #include "libs/weights/publisher.h"
 #include "libs/weights/stager.h"
 #include "tests/testing/test.h"
+#include "tests/weights/tiny.h"
 #include "xxhash.h"
 
 namespace hone {
 namespace {
 
-ModelConfig Tiny() {
-  return ParseModelConfig(R"({"model_type":"deepseek_v3","hidden_size":512,"num_hidden_layers":2,
-      "num_attention_heads":4,"kv_lora_rank":64,"qk_nope_head_dim":16,"qk_rope_head_dim":8,"v_head_dim":16,
-      "first_k_dense_replace":1,"intermediate_size":512,"moe_intermediate_size":64,"n_routed_experts":4,
-      "num_experts_per_tok":2,"n_shared_experts":1,"vocab_size":300,"tie_word_embeddings":false})")
-      .value();
-}
-
 // Of bf16 weights that are changed by hand.
 struct Learner {
   Learner()
-      : layout(Tiny()),
+      : layout(testing::Tiny()),
         weights(std::make_shared<Weights>(layout, DType::kBF16)),
         changes(weights->trained().size(), weights->table()) {
     for (int64_t i = 0; i < weights->trained().size(); ++i)
