@@ -6,6 +6,7 @@
 #include "libs/loop/assignment.h"
 
 namespace hone {
+
 void RolloutLoop::VisitEngine(const Visit& visit) {
   Mutex mu;
   std::condition_variable done;
