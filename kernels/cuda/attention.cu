@@ -7,7 +7,7 @@
 // the place of the vector in it. A key that a vector does not see has probability 0 there, which
 // adds nothing, as long as its value is finite.
 
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_splits.cuh"
 
 namespace hone::kernels::cuda {
 namespace {
@@ -25,8 +25,7 @@ constexpr int kLanesPerVector = 8;  // in the softmax
 struct Plan {
   Alignment aligned;
   bool latent;
-  int stages;        // of keys and values
-  int fewest, most;  // vectors of a sequence and key/value head that this launch is for
+  int stages;  // of keys and values
 };
 
 template <typename T, typename S>
@@ -80,7 +79,8 @@ __device__ void Softmax(const float* scores, T* p, int visible, float scale, flo
 }
 
 template <typename T, typename S>
-__global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs a, Plan plan) {
+__global__ void __launch_bounds__(S::kThreads, 1)
+    AttentionKernel(AttentionArgs a, Range range, Splits splits, Plan plan) {
   const Memory<T, S> memory(a, plan.latent);
   constexpr int kLdScores = Memory<T, S>::kLdScores, kLdP = Memory<T, S>::kLdP;
   const int d = static_cast<int>(a.d), dv = static_cast<int>(a.dv), ldq = memory.ldq;
@@ -98,9 +98,9 @@ __global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs 
   const int channel = 16 * each * part, pairs = max(0, min(each, all_pairs - each * part));
   constexpr int kKeysPerWarp = kChunk / S::kAcross;
 
-  ForTiles<S::kVectors>(a, plan.fewest, plan.most, [&](const Tile& tile) {
+  ForTiles<S::kVectors>(a, range, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
-    const int v0 = tile.v0, count = tile.count, all = tile.all, chunks = tile.Chunks();
+    const int v0 = tile.v0, count = tile.count, all = tile.all, chunks = tile.chunks;
     const T* const k = static_cast<const T*>(a.k) + keys.group * a.d;
     const T* const v = static_cast<const T*>(a.v) + keys.group * a.head_v;
     const auto load = [&](int chunk) {
@@ -115,14 +115,47 @@ __global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs 
     LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {
       return i < count ? static_cast<const T*>(a.q) + keys.Query(a, v0 + i, a.ldq) : nullptr;
     });
-    if (chunks > 0) load(0);
-    if (static_cast<int>(threadIdx.x) < S::kVectors) {
-      max_of[threadIdx.x] = -Infinity();
-      sum_of[threadIdx.x] = 0.0f;
-    }
+    load(tile.first_chunk);
     float acc[1][2 * kPairs][4];
-    Clear(acc);
-    for (int chunk = 0; chunk < chunks; ++chunk) {
+    const auto begin = [&] {
+      if (static_cast<int>(threadIdx.x) < S::kVectors) {
+        max_of[threadIdx.x] = -Infinity();
+        sum_of[threadIdx.x] = 0.0f;
+      }
+      Clear(acc);
+    };
+    // f(vector, sum, its place in the part) for this thread's sums that there are.
+    const auto each_sum = [&](const Part& part, const auto& f) {
+      ForFragments(acc, [&](int i, int j, float& x, float& y) {
+        if (own + i >= count || j >= 16 * pairs) return;
+        float* const at = part.acc + (own + i) * dv + channel + j;
+        if (channel + j < dv) f(own + i, x, at);
+        if (channel + j + 1 < dv) f(own + i, y, at + 1);
+      });
+    };
+    // Brings what earlier splits gave to the sums.
+    const auto take = [&](const Part& part) {
+      each_sum(part, [&](int i, float& x, const float* from) {
+        x = Join<Natural>(part.Top()[i], max_of[i])(*from, x);
+      });
+      __syncthreads();
+      if (static_cast<int>(threadIdx.x) < count) {
+        const int i = threadIdx.x;
+        const Join<Natural> join(part.Top()[i], max_of[i]);
+        sum_of[i] = join(part.Sum()[i], sum_of[i]);
+        max_of[i] = join.top;
+      }
+      __syncthreads();
+    };
+    const auto put = [&](const Part& part) {
+      each_sum(part, [&](int, float x, float* to) { *to = x; });
+      if (static_cast<int>(threadIdx.x) < count) {
+        part.Top()[threadIdx.x] = max_of[threadIdx.x];
+        part.Sum()[threadIdx.x] = sum_of[threadIdx.x];
+      }
+    };
+    begin();
+    for (int chunk = tile.first_chunk; chunk < chunks; ++chunk) {
       WaitCopies<0>();
       __syncthreads();
       if (plan.stages > 1 && chunk + 1 < chunks) load(chunk + 1);
@@ -163,31 +196,44 @@ __global__ void __launch_bounds__(S::kThreads, 1) AttentionKernel(AttentionArgs 
         __syncthreads();
         load(chunk + 1);
       }
+      if (EndsSplit(chunk) && chunk + 1 < chunks) {
+        const Part part = splits.Of(tile);
+        if (chunk >= kSplitChunks) take(part);
+        put(part);
+        begin();
+      }
     }
-    ForFragments(acc, [&](int i, int j, float x, float y) {
-      const int at = own + i;
-      if (at >= count || j >= 16 * pairs) return;
-      const float sum = sum_of[at];
-      T* out = static_cast<T*>(a.out) + keys.Row(a, v0 + at) * a.dv + channel + j;
-      StorePair<T>(out, nullptr, x / sum, y / sum, dv - channel - j, dv % 2 == 0);
-    });
-    if (a.lse != nullptr && static_cast<int>(threadIdx.x) < count)
-      a.lse[keys.Row(a, v0 + threadIdx.x)] = max_of[threadIdx.x] + logf(sum_of[threadIdx.x]);
+    if (splits.Shares(tile)) {
+      put(splits.Of(tile));
+    } else {
+      if (chunks - tile.first_chunk > kSplitChunks) take(splits.Of(tile));
+      ForFragments(acc, [&](int i, int j, float x, float y) {
+        const int at = own + i;
+        if (at >= count || j >= 16 * pairs) return;
+        const float sum = sum_of[at];
+        T* out = static_cast<T*>(a.out) + keys.Row(a, v0 + at) * a.dv + channel + j;
+        StorePair<T>(out, nullptr, x / sum, y / sum, dv - channel - j, dv % 2 == 0);
+      });
+      const int i = threadIdx.x;
+      if (a.lse != nullptr && i < count)
+        a.lse[keys.Row(a, v0 + i)] = Natural::Lse(max_of[i], sum_of[i]);
+    }
     WaitCopies<0>();
     __syncthreads();  // before the next tile's copies
   });
 }
 
 template <typename T, typename S>
-Error LaunchShape(const AttentionArgs& a, int fewest, int most, Stream stream) {
-  Plan plan{AlignmentOf<T>(a), Latent(a), 2, fewest, most};
+Error LaunchShape(const AttentionArgs& a, Range range, Stream stream) {
+  Plan plan{AlignmentOf<T>(a), Latent(a), 2};
   const Memory<T, S> memory(a, plan.latent);
   const int limit = SharedLimit();
   if (memory.Bytes(2) > limit) plan.stages = 1;
   if (memory.Bytes(plan.stages) > limit)
     return "attention: heads are too wide for the shared memory of this device";
-  return LaunchResident("attention", AttentionKernel<T, S>, int64_t{1} << 30, S::kThreads,
-                        memory.Bytes(plan.stages), stream, a, plan);
+  return LaunchSplits<T, Natural, S::kVectors>("attention", AttentionKernel<T, S>, a, range,
+                                               S::kThreads, memory.Bytes(plan.stages), stream,
+                                               plan);
 }
 
 }  // namespace
@@ -201,12 +247,12 @@ Error Attention(const AttentionArgs& a, Stream stream) {
     using T = decltype(t);
     // Only the device knows how long a sequence is: one launch takes those of at most 16 vectors
     // (decoding), four warps to a tile; another takes the rest.
-    constexpr int kFew = 16, kAny = 0x7fffffff;
-    if (Error e = LaunchShape<T, Shape<1, 4>>(a, 1, kFew, stream)) return e;
-    if (a.dv <= 128 && a.d <= 256) return LaunchShape<T, Shape<4, 1>>(a, kFew + 1, kAny, stream);
-    if (a.dv <= 256 && a.d <= 256) return LaunchShape<T, Shape<4, 2>>(a, kFew + 1, kAny, stream);
+    if (Error e = LaunchShape<T, Shape<1, 4>>(a, {1, 16, true}, stream)) return e;
+    const Range rest{17, kEvery.most};
+    if (a.dv <= 128 && a.d <= 256) return LaunchShape<T, Shape<4, 1>>(a, rest, stream);
+    if (a.dv <= 256 && a.d <= 256) return LaunchShape<T, Shape<4, 2>>(a, rest, stream);
     // Two f32 tiles of the widest heads exceed the shared memory.
-    return LaunchShape<T, Shape<sizeof(T) == 2 ? 2 : 1, 4>>(a, kFew + 1, kAny, stream);
+    return LaunchShape<T, Shape<sizeof(T) == 2 ? 2 : 1, 4>>(a, rest, stream);
   });
 }
 

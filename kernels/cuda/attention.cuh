@@ -9,6 +9,7 @@
 namespace hone::kernels::cuda {
 
 inline constexpr int kChunk = 64;  // keys
+inline constexpr int kSplitChunks = kSplitKeys / kChunk;
 
 // Distance of rows of `width` elements in shared memory: eight rows lie in different banks.
 template <typename T>
@@ -43,36 +44,54 @@ struct Keys {
   }
 };
 
-// Query vectors [v0, v0 + count) of a sequence and key/value head.
+// Query vectors [v0, v0 + count) of a sequence and key/value head, and which of their keys are the
+// block's work.
 struct Tile {
   Keys keys;
   int v0, count;
-  int all;  // keys that the last of them sees
-  __device__ int Chunks() const { return static_cast<int>(CeilDiv(all, kChunk)); }
+  int all;                  // keys that the last of them sees
+  int first_chunk, chunks;  // of those keys: chunks [first_chunk, chunks)
+  int number;               // among the launch's tiles
+
   // Keys that vector i of the tile sees; none behind the last.
   __device__ int Visible(int i) const { return i < count ? keys.Visible(v0 + i) : 0; }
 };
 
-// f(tile) for this block's tiles of kVectors vectors, of the sequences that have `fewest` to `most`
-// per key/value head. Whole warps call.
+// Which sequences a launch is for, by their vectors per key/value head, and whether every split of
+// their keys is a tile of its own (attention_splits.cuh).
+struct Range {
+  int fewest, most;
+  bool apart = false;
+};
+inline constexpr Range kEvery{1, 0x7fffffff};
+
+// f(tile) for this block's tiles of kVectors vectors. Whole warps call.
 template <int kVectors, typename F>
-__device__ inline void ForTiles(const AttentionArgs& a, int fewest, int most, const F& f) {
+__device__ inline void ForTiles(const AttentionArgs& a, Range range, const F& f) {
   const auto tiles = [&](int sequence) {
-    const int vectors = Keys(a, sequence, 0).Vectors();
-    return vectors < fewest || vectors > most ? int64_t{0}
-                                              : CeilDiv(vectors, kVectors) * a.kv_heads;
+    const Keys keys(a, sequence, 0);
+    const int vectors = keys.Vectors();
+    if (vectors < range.fewest || vectors > range.most) return int64_t{0};
+    return CeilDiv(vectors, kVectors) * a.kv_heads *
+           (range.apart ? CeilDiv(keys.kv_len, kSplitKeys) : 1);
   };
   Walk walk;
   int64_t place;
+  const int kv_heads = static_cast<int>(a.kv_heads);
   for (int64_t t = blockIdx.x;; t += gridDim.x) {
     const int sequence = walk.Find(t, static_cast<int>(a.sequences), tiles, &place);
     if (sequence < 0) return;
-    const Keys keys(a, sequence, place % a.kv_heads);
-    // The last tiles have the most keys: first.
-    const int v0 =
-        kVectors * static_cast<int>(CeilDiv(keys.Vectors(), kVectors) - 1 - place / a.kv_heads);
-    const int count = min(kVectors, keys.Vectors() - v0);
-    f(Tile{keys, v0, count, keys.Visible(v0 + count - 1)});
+    int at = static_cast<int>(place);
+    const Keys keys(a, sequence, at % kv_heads);
+    at /= kv_heads;
+    const int across = (keys.Vectors() + kVectors - 1) / kVectors, split = at / across;
+    // The last vectors have the most keys: first.
+    const int v0 = kVectors * (across - 1 - at % across);
+    const int count = min(kVectors, keys.Vectors() - v0), all = keys.Visible(v0 + count - 1);
+    int chunks = (all + kChunk - 1) / kChunk;
+    if (range.apart) chunks = min(chunks, (split + 1) * kSplitChunks);
+    if (split * kSplitChunks < chunks)
+      f(Tile{keys, v0, count, all, split * kSplitChunks, chunks, static_cast<int>(t)});
   }
 }
 

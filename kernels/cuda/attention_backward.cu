@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   const int all_pairs = RoundUp(d, 16) / 16, each = RoundUp(all_pairs, S::kAcross) / S::kAcross;
   const int channel = 16 * each * part, pairs = max(0, min(each, all_pairs - each * part));
 
-  ForTiles<S::kVectors>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+  ForTiles<S::kVectors>(a, kEvery, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
     const int v0 = tile.v0, count = tile.count, all = tile.all;
     LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {

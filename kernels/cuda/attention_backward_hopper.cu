@@ -226,9 +226,9 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   BF16* const dout_tiles = q_tiles + S::kGroups * S::kWide;
   const Place at;
   const int own = 64 * at.group + at.row;
-  ForTiles<S::kRows>(a, 1, 0x7fffffff, [&](const Tile& tile) {
+  ForTiles<S::kRows>(a, kEvery, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
-    const int v0 = tile.v0, count = tile.count, chunks = tile.Chunks();
+    const int v0 = tile.v0, count = tile.count, chunks = tile.chunks;
     const BF16* const q = static_cast<const BF16*>(a.q);
     const BF16* const dout = static_cast<const BF16*>(b.dout);
     const auto load = [&](int chunk) {

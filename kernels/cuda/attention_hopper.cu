@@ -24,15 +24,15 @@ struct Shape {
 
 template <typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
-    AttentionHopperKernel(AttentionArgs a, int fewest, int most, float scale) {
+    AttentionHopperKernel(AttentionArgs a, Range range, Splits splits, float scale) {
 #if HONE_HOPPER
   Ring<S> ring;
   BF16* const queries = ring.own;
   const int group = threadIdx.x / 128, lane = threadIdx.x % 32;
   const int own = 64 * group + threadIdx.x % 128 / 32 * 16 + lane / 4;  // and own + 8
-  ForTiles<S::kVectors>(a, fewest, most, [&](const Tile& tile) {
+  ForTiles<S::kVectors>(a, range, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
-    const int v0 = tile.v0, count = tile.count, chunks = tile.Chunks();
+    const int v0 = tile.v0, count = tile.count, chunks = tile.chunks;
     const BF16* const q = static_cast<const BF16*>(a.q);
     const auto load = [&](int chunk) {
       const int first = chunk * kChunk, some = min(kChunk, tile.all - first);
@@ -43,13 +43,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     };
     LoadTiles<S::kD, S::kVectors, S::kThreads>(
         queries, q, [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
-    load(0);
+    load(tile.first_chunk);
     // The most that one of the warpgroup's vectors sees.
     const int most_keys = 64 * group < count ? tile.Visible(min(64 * group + 63, count - 1)) : 0;
-    float top[2] = {-Infinity(), -Infinity()}, sum[2] = {0.0f, 0.0f};
-    float acc[1][S::kD / 8][4];
-    Clear(acc);
-    for (int chunk = 0; chunk < chunks; ++chunk) {
+    Sums<S::kD / 8> sums;
+    for (int chunk = tile.first_chunk; chunk < chunks; ++chunk) {
       if (chunk + 1 < chunks) load(chunk + 1);
       const int first = chunk * kChunk;
       if (first >= most_keys) {
@@ -66,28 +64,29 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       Settle(s);
       const int visible[2] = {tile.Visible(own) - first, tile.Visible(own + 8) - first};
       float shrink[2];
-      Softmax(s, visible, scale, top, sum, shrink);
-      Shrink(acc, shrink);
+      Softmax(s, visible, scale, sums.top, sums.sum, shrink);
+      Shrink(sums.acc, shrink);
       uint32_t p[4][4];
       Round(p, s);
       OpenProducts();
-      BeginSums(acc, p, stage + S::kWide);
+      BeginSums(sums.acc, p, stage + S::kWide);
       CommitProducts();
       WaitProducts<0>();
-      Settle(acc);
+      Settle(sums.acc);
       ring.Leave();
+      if (EndsSplit(chunk) && chunk + 1 < chunks) sums.Fold(splits, tile, own);
     }
-    StoreResults(a, tile, own, 0, acc, sum);
-    StoreLse(a, tile, own, top, sum);
+    sums.Finish(a, splits, tile, own);
     __syncthreads();  // before the next queries
   });
 #endif
 }
 
 template <typename S>
-Error LaunchShape(const AttentionArgs& a, int fewest, int most, Stream stream) {
-  return LaunchResident("attention (Hopper)", AttentionHopperKernel<S>, int64_t{1} << 30,
-                        S::kThreads, RingBytes<S>(), stream, a, fewest, most, a.scale * kLog2E);
+Error LaunchShape(const AttentionArgs& a, Range range, Stream stream) {
+  return LaunchSplits<BF16, Binary, S::kVectors>("attention (Hopper)", AttentionHopperKernel<S>, a,
+                                                 range, S::kThreads, RingBytes<S>(), stream,
+                                                 a.scale * kLog2E);
 }
 
 }  // namespace
@@ -103,10 +102,9 @@ Error LaunchHopper(const AttentionArgs& a, Stream stream) {
   if (TakesLatent(a)) return LaunchLatent(a, stream);
   // Only the device knows how long a sequence is: one launch takes those of one warpgroup
   // (decoding), several of whose blocks share a multiprocessor; another takes the rest.
-  constexpr int kFew = 64, kAny = 0x7fffffff;
   const auto both = [&](auto few, auto many) {
-    if (Error e = LaunchShape<decltype(few)>(a, 1, kFew, stream)) return e;
-    return LaunchShape<decltype(many)>(a, kFew + 1, kAny, stream);
+    if (Error e = LaunchShape<decltype(few)>(a, {1, 64, true}, stream)) return e;
+    return LaunchShape<decltype(many)>(a, {65, kEvery.most}, stream);
   };
   return a.d == 64 ? both(Shape<1, 64>(), Shape<3, 64>()) : both(Shape<1, 128>(), Shape<3, 128>());
 }

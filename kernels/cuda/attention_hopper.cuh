@@ -3,13 +3,19 @@
 // What the attention kernels of warpgroups share: tiles of 64 x 64 in shared memory (hopper.cuh)
 // and fragments in registers.
 
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_splits.cuh"
 #include "kernels/cuda/hopper.cuh"
 
 namespace hone::kernels::cuda {
 
 inline constexpr int kTileElements = 64 * 64;
 inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
+
+// Scores in units of log 2 (see Natural).
+struct Binary {
+  __device__ static float Exp(float x) { return Exp2(x); }
+  __device__ static float Lse(float top, float sum) { return fmaf(top, kLn2, logf(sum)); }
+};
 
 // attention_hopper_mla.cu: whether it computes these heads, as far as widths say; forward.
 bool TakesLatent(const AttentionArgs& a);
@@ -161,7 +167,8 @@ __device__ inline void BeginSums(float (&sums)[1][kBlocks][4], const uint32_t (&
   for (int l = 0; l < 4; ++l) MultiplyGroup<Lie::kAcross>(sums, a[l], Further(first_b, 2048 * l));
 }
 
-// Forward, a lane holds parts of two vectors, `own` and own + 8 (rows g and g + 8 of its warp).
+// Forward, a lane holds parts of two vectors, `own` and own + 8 (rows g and g + 8 of its warp), and
+// scores are in Binary units.
 
 // Scores of two vectors over a chunk become probabilities relative
 // to the running maximum, in units of log 2; shrink[h] is what the sums so far are multiplied by.
@@ -240,9 +247,78 @@ __device__ inline void StoreLse(const AttentionArgs& a, const Tile& tile, int ow
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int i = own + 8 * h;
-    if (i < tile.count) a.lse[tile.keys.Row(a, tile.v0 + i)] = fmaf(top[h], kLn2, logf(sum[h]));
+    if (i < tile.count) a.lse[tile.keys.Row(a, tile.v0 + i)] = Binary::Lse(top[h], sum[h]);
   }
 }
+
+// Sums of a split over kBlocks times 8 channels, from `channel` on, of which the warpgroup has
+// `half` of the tile's.
+template <int kBlocks>
+struct Sums {
+  float acc[1][kBlocks][4], top[2], sum[2];
+  bool folded = false;  // earlier splits are in the block's part
+
+  __device__ Sums() { Begin(); }
+  __device__ void Begin() {
+    Clear(acc);
+    top[0] = top[1] = -Infinity();
+    sum[0] = sum[1] = 0.0f;
+  }
+  // Behind a split that another of the tile follows.
+  __device__ void Fold(const Splits& splits, const Tile& tile, int own, int half = 0) {
+    const Part part = splits.Of(tile, half);
+    if (folded) Take(part, tile.count, own);
+    Put(part, tile.count, own);
+    folded = true;
+    Begin();
+  }
+  // Behind the last: the results, or what CombineKernel makes them from.
+  __device__ void Finish(const AttentionArgs& a, const Splits& splits, const Tile& tile, int own,
+                         int half = 0) {
+    if (splits.Shares(tile)) {
+      Put(splits.Of(tile, half), tile.count, own);
+      return;
+    }
+    if (folded) Take(splits.Of(tile, half), tile.count, own);
+    StoreResults(a, tile, own, 8 * kBlocks * half, acc, sum);
+    if (half == 0) StoreLse(a, tile, own, top, sum);
+  }
+
+ private:
+  __device__ void Take(const Part& part, int count, int own) {
+    __syncwarp();  // a neighbour has written the statistics
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int i = own + 8 * h;
+      if (i >= count) continue;
+      const Join<Binary> join(part.Top()[i], top[h]);
+      const float* const from = part.acc + i * part.width + 2 * (threadIdx.x % 4);
+#pragma unroll
+      for (int j = 0; j < kBlocks; ++j) {
+        const float2 x = *reinterpret_cast<const float2*>(from + 8 * j);
+        acc[0][j][2 * h] = join(x.x, acc[0][j][2 * h]);
+        acc[0][j][2 * h + 1] = join(x.y, acc[0][j][2 * h + 1]);
+      }
+      sum[h] = join(part.Sum()[i], sum[h]);
+      top[h] = join.top;
+    }
+  }
+  __device__ void Put(const Part& part, int count, int own) const {
+    __syncwarp();  // the neighbours have read them
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int i = own + 8 * h;
+      if (i >= count) continue;
+      float* const to = part.acc + i * part.width + 2 * (threadIdx.x % 4);
+#pragma unroll
+      for (int j = 0; j < kBlocks; ++j)
+        *reinterpret_cast<float2*>(to + 8 * j) = {acc[0][j][2 * h], acc[0][j][2 * h + 1]};
+      if (threadIdx.x % 4 != 0) continue;
+      part.Top()[i] = top[h];
+      part.Sum()[i] = sum[h];
+    }
+  }
+};
 
 #endif
 

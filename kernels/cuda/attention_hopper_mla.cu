@@ -36,8 +36,8 @@ struct Barriers {
   uint64_t turn;  // of the third warpgroup's products: for speed alone
 };
 // Of a vector and chunk; see Softmax.
-struct Factors {
-  float shrink, sum;
+struct alignas(16) Factors {
+  float shrink, sum, top;
 };
 constexpr int kBytes = 2 * ((1 + kStages) * kWide + kTileElements) +
                        kVectors * static_cast<int>(sizeof(Factors)) +
@@ -47,7 +47,6 @@ constexpr int kBytes = 2 * ((1 + kStages) * kWide + kTileElements) +
 
 constexpr int kMiddle = 5;        // tile where part 1 begins
 constexpr int kValues = kDV / 2;  // channels of a half of the result
-constexpr int kAny = 0x7fffffff;  // vectors of a sequence
 
 struct Shared {
   BF16 *queries, *stages, *probabilities;
@@ -91,14 +90,14 @@ __device__ inline void CopyRows(BF16* to, const BF16* any, const F& from) {
   }
 }
 
-__device__ void CopyTiles(const AttentionArgs& a, const Shared& shared) {
+__device__ void CopyTiles(const AttentionArgs& a, Range range, const Shared& shared) {
   const BF16* const q = static_cast<const BF16*>(a.q);
   const BF16* const k = static_cast<const BF16*>(a.k);
   const int first = threadIdx.x / 8;
   uint32_t n = 0, tiles = 0;
-  ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
+  ForTiles<kVectors>(a, range, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
-    for (int chunk = 0; chunk < tile.Chunks(); ++chunk, ++n) {
+    for (int chunk = tile.first_chunk; chunk < tile.chunks; ++chunk, ++n) {
       const BF16* from[4];  // read from the cache's table before the wait
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
@@ -110,7 +109,8 @@ __device__ void CopyTiles(const AttentionArgs& a, const Shared& shared) {
       WaitPhase(shared.Free<0>(n), ~Shared::Parity(n) & 1);
       CopyRows<0, kMiddle>(stage, k, key);
       ArriveAfterCopies(shared.Full<0>(n));
-      if (chunk == 0) {  // between the parts, in the order in which room becomes free
+      if (chunk ==
+          tile.first_chunk) {  // between the parts, in the order in which room becomes free
         WaitPhase(&shared.barriers->queries_free, ~tiles & 1);
         CopyRows<0, kTiles>(shared.queries, q, [&](int j) {
           const int i = first + 16 * j;
@@ -137,32 +137,27 @@ __device__ inline void MultiplyPart(float (&s)[1][8][4], const Shared& shared, u
                                   shared.Stage(n) + kFrom * kTileElements, kPart > 0);
 }
 
-__device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shared& shared) {
+__device__ void ComputeFirstHalf(const AttentionArgs& a, Range range, const Splits& splits,
+                                 float scale, const Shared& shared) {
   const int lane = threadIdx.x % 32, t = lane % 4;
   const int own = threadIdx.x % 128 / 32 * 16 + lane / 4;
   // Of row `own` in the tile of probabilities, two keys of the first eight; of others see PartOf.
   const int corner = own * 64 + own % 8 * 8 + 2 * t;
   uint32_t n = 0, tiles = 0;
-  ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
-    const int chunks = tile.Chunks(), visible[2] = {tile.Visible(own), tile.Visible(own + 8)};
-    float top[2] = {-Infinity(), -Infinity()}, sum[2] = {0.0f, 0.0f};
-    float acc[1][kValues / 8][4], s[1][8][4];
-    Clear(acc);
+  ForTiles<kVectors>(a, range, [&](const Tile& tile) {
+    const int visible[2] = {tile.Visible(own), tile.Visible(own + 8)};
+    Sums<kValues / 8> sums;
+    float s[1][8][4];
     WaitPhase(&shared.barriers->queries, tiles++ & 1);
-    MultiplyPart<0>(s, shared, n);
-    MultiplyPart<1>(s, shared, n);
-    CommitProducts();
-    WaitProducts<0>();
-    Settle(s);
     const auto step = [&](int chunk, auto is_last) {
       constexpr bool kLast = decltype(is_last)::value;
-      if (kLast && lane == 0) Arrive(&shared.barriers->queries_free);
+      if (kLast && chunk + 1 == tile.chunks && lane == 0) Arrive(&shared.barriers->queries_free);
       const int first = chunk * kChunk, sees[2] = {visible[0] - first, visible[1] - first};
       float shrink[2];
-      Softmax(s, sees, scale, top, sum, shrink);
+      Softmax(s, sees, scale, sums.top, sums.sum, shrink);
       uint32_t p[4][4];
       Round(p, s);
-      Shrink(acc, shrink);
+      Shrink(sums.acc, shrink);
       // The stage of the next chunk was that of the one before: when it is free, the other half has
       // used what was written for that.
       WaitPhase(shared.Free<1>(n + 1), ~Shared::Parity(n + 1) & 1);
@@ -172,12 +167,12 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
         for (int j = 0; j < 8; ++j)
           *reinterpret_cast<uint32_t*>(shared.probabilities + (corner ^ 8 * j) + 8 * 64 * h) =
               p[j / 2][j % 2 * 2 + h];
-        if (t == 0) shared.factors[own + 8 * h] = {shrink[h], sum[h]};
+        if (t == 0) shared.factors[own + 8 * h] = {shrink[h], sums.sum[h], sums.top[h]};
       }
       PublishWrites();
       Arrive(&shared.barriers->written);
       OpenProducts();
-      BeginSums(acc, p, shared.Stage(n) + kTileElements);
+      BeginSums(sums.acc, p, shared.Stage(n) + kTileElements);
       CommitProducts();
       if constexpr (!kLast) {
         MultiplyPart<0>(s, shared, n + 1);
@@ -188,53 +183,66 @@ __device__ void ComputeFirstHalf(const AttentionArgs& a, float scale, const Shar
       if (lane == 0) Arrive(shared.Free<0>(n));
       WaitProducts<0>();
       if (lane == 0) Arrive(&shared.barriers->turn);
-      Settle(acc);
+      Settle(sums.acc);
       Settle(s);
       ++n;
     };
     // Apart, since a condition around products of a group makes the compiler wait for each.
-    for (int chunk = 0; chunk + 1 < chunks; ++chunk) step(chunk, std::false_type());
-    step(chunks - 1, std::true_type());
-    StoreResults(a, tile, own, 0, acc, sum);
-    StoreLse(a, tile, own, top, sum);
+    for (int chunk = tile.first_chunk;;) {
+      MultiplyPart<0>(s, shared, n);
+      MultiplyPart<1>(s, shared, n);
+      CommitProducts();
+      WaitProducts<0>();
+      Settle(s);
+      const int last = min(tile.chunks, (chunk / kSplitChunks + 1) * kSplitChunks) - 1;
+      for (; chunk < last; ++chunk) step(chunk, std::false_type());
+      step(chunk++, std::true_type());
+      if (chunk == tile.chunks) break;
+      sums.Fold(splits, tile, own);
+    }
+    sums.Finish(a, splits, tile, own);
   });
 }
 
-__device__ void ComputeOtherHalf(const AttentionArgs& a, const Shared& shared) {
+__device__ void ComputeOtherHalf(const AttentionArgs& a, Range range, const Splits& splits,
+                                 const Shared& shared) {
   const int own = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
   uint32_t n = 0;
-  ForTiles<kVectors>(a, 1, kAny, [&](const Tile& tile) {
-    const int chunks = tile.Chunks();
-    float acc[1][kValues / 8][4], sum[2];
-    Clear(acc);
-    for (int chunk = 0; chunk < chunks; ++chunk, ++n) {
+  ForTiles<kVectors>(a, range, [&](const Tile& tile) {
+    Sums<kValues / 8> sums;
+    for (int chunk = tile.first_chunk; chunk < tile.chunks; ++chunk, ++n) {
       WaitPhase(&shared.barriers->written, n & 1);  // after the chunk's keys
       PublishWrites();
       const Factors factors[2] = {shared.factors[own], shared.factors[own + 8]};
       const float shrink[2] = {factors[0].shrink, factors[1].shrink};
-      sum[0] = factors[0].sum;
-      sum[1] = factors[1].sum;
-      Shrink(acc, shrink);
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        sums.sum[h] = factors[h].sum;
+        sums.top[h] = factors[h].top;
+      }
+      Shrink(sums.acc, shrink);
       WaitPhase(&shared.barriers->turn, n & 1);
       OpenProducts();
       const uint64_t p = FirstOperand<Lie::kAlongK>(shared.probabilities);
       const uint64_t v = FirstOperand<Lie::kAcross>(shared.Stage(n) + kMiddle * kTileElements);
 #pragma unroll
       for (int l = 0; l < 4; ++l)  // of 16 keys
-        MultiplyGroup<Lie::kAlongK, Lie::kAcross>(acc, Further(p, 32 * l), Further(v, 2048 * l));
+        MultiplyGroup<Lie::kAlongK, Lie::kAcross>(sums.acc, Further(p, 32 * l),
+                                                  Further(v, 2048 * l));
       CommitProducts();
       WaitProducts<0>();
-      Settle(acc);
+      Settle(sums.acc);
       Arrive(shared.Free<1>(n));
+      if (EndsSplit(chunk) && chunk + 1 < tile.chunks) sums.Fold(splits, tile, own, 1);
     }
-    StoreResults(a, tile, own, kValues, acc, sum);
+    sums.Finish(a, splits, tile, own, 1);
   });
 }
 
 #endif
 
 __global__ void __launch_bounds__(kThreads, 1)
-    AttentionHopperLatentKernel(AttentionArgs a, float scale) {
+    AttentionHopperLatentKernel(AttentionArgs a, Range range, Splits splits, float scale) {
 #if HONE_HOPPER
   const Shared shared;
   Barriers& barriers = *shared.barriers;
@@ -256,13 +264,13 @@ __global__ void __launch_bounds__(kThreads, 1)
   // 168 registers a thread: too few for 160 sums, too many for copies.
   if (threadIdx.x < 128) {
     KeepRegisters<56>();
-    CopyTiles(a, shared);
+    CopyTiles(a, range, shared);
   } else if (threadIdx.x < 256) {
     TakeRegisters<224>();
-    ComputeFirstHalf(a, scale, shared);
+    ComputeFirstHalf(a, range, splits, scale, shared);
   } else {
     TakeRegisters<224>();
-    ComputeOtherHalf(a, shared);
+    ComputeOtherHalf(a, range, splits, shared);
   }
 #endif
 }
@@ -274,8 +282,13 @@ bool TakesLatent(const AttentionArgs& a) {
 }
 
 Error LaunchLatent(const AttentionArgs& a, Stream stream) {
-  return LaunchResident("attention (Hopper, latent)", AttentionHopperLatentKernel, int64_t{1} << 30,
-                        kThreads, kBytes, stream, a, a.scale * kLog2E);
+  // Decoding: up to 128 heads, a sequence's splits apart.
+  for (const Range range : {Range{1, 128, true}, Range{129, kEvery.most}})
+    if (Error e = LaunchSplits<BF16, Binary, kVectors, 2>(
+            "attention (Hopper, latent)", AttentionHopperLatentKernel, a, range, kThreads, kBytes,
+            stream, a.scale * kLog2E))
+      return e;
+  return nullptr;
 }
 
 }  // namespace hone::kernels::cuda

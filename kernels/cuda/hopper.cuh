@@ -52,6 +52,13 @@ inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t cols, int64
   return r == CUDA_SUCCESS ? nullptr : "gemm: cuTensorMapEncodeTiled refused the tensor";
 }
 
+// 2^x within 2 ulp; what is below 2^-126 is 0, which saves exp2f's instructions for that.
+__device__ inline float Exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+
 #if HONE_HOPPER
 
 __device__ inline uint32_t SharedAddress(const void* p) {
@@ -138,13 +145,6 @@ __device__ inline uint64_t FirstOperand(const void* tiles) {
 }
 __device__ inline uint64_t Further(uint64_t operand, int bytes) {
   return operand + static_cast<uint64_t>(bytes >> 4);
-}
-
-// 2^x within 2 ulp; what is below 2^-126 is 0, which saves exp2f's instructions for that.
-__device__ inline float Exp2(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
-  return y;
 }
 
 // Registers per thread of this warpgroup from here on, a multiple of 8: fewer than it has, or more

@@ -25,6 +25,8 @@ __device__ inline T* DynamicShared() {
 // The most blocks that a grid is given (the emulation has few, so that kernels come around for
 // more).
 inline constexpr int64_t kMaxBlocks = 0x7fffffff;
+// Keys of a split of attention (there few, so that there are several).
+inline constexpr int kSplitKeys = 2048;
 
 // nullptr for cudaSuccess, else "<kernel>: <error>".
 Error Failure(const char* kernel, cudaError_t error);

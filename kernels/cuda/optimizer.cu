@@ -97,18 +97,13 @@ Error Axpby(const AxpbyArgs& a, Stream stream) {
 Error SumSquares(const SumSquaresArgs& a, Stream stream) {
   if (a.n == 0) return nullptr;
   const int64_t blocks = (a.n + kBlock - 1) / kBlock;
-  const auto s = static_cast<cudaStream_t>(stream);
-  // From the stream's pool: no wait, and allowed while a graph is captured.
-  void* sums = nullptr;
-  if (const cudaError_t e = cudaMallocAsync(&sums, blocks * sizeof(double), s); e != cudaSuccess)
-    return Failure("sum_squares", e);
-  Error error = Launch("sum_squares", BlockSquaresKernel, Blocks(blocks, 1), kThreads, 0, stream, a,
-                       blocks, static_cast<double*>(sums));
-  if (error == nullptr)
-    error = Launch("sum_squares (sum)", AddSumsKernel, 1, 1024, 0, stream,
-                   static_cast<const double*>(sums), blocks, a.out);
-  const cudaError_t freed = cudaFreeAsync(sums, s);
-  return error != nullptr ? error : Failure("sum_squares", freed);
+  StreamMemory memory(stream);
+  if (Error e = memory.Allocate("sum_squares", blocks * sizeof(double))) return e;
+  double* const sums = static_cast<double*>(memory.data());
+  if (Error e = Launch("sum_squares", BlockSquaresKernel, Blocks(blocks, 1), kThreads, 0, stream, a,
+                       blocks, sums))
+    return e;
+  return Launch("sum_squares (sum)", AddSumsKernel, 1, 1024, 0, stream, sums, blocks, a.out);
 }
 
 }  // namespace hone::kernels::cuda

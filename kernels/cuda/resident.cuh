@@ -28,20 +28,28 @@ inline bool HasHopper() {
   return Attribute(cudaDevAttrComputeCapabilityMajor) == 9;
 }
 
-// Launch with at most `tiles` blocks.
-template <typename... Parameters, typename... Arguments>
-Error LaunchResident(const char* name, void (*kernel)(Parameters...), int64_t tiles, int threads,
-                     int shared_bytes, Stream stream, const Arguments&... arguments) {
-  if (tiles <= 0) return nullptr;
+// How many blocks of a kernel the device holds at a time.
+template <typename Kernel>
+Error ResidentBlocks(const char* name, Kernel kernel, int threads, int shared_bytes,
+                     int64_t* blocks) {
   int each = 0;
   cudaError_t e = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                        cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
   if (e == cudaSuccess)
     e = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes);
-  if (e != cudaSuccess) return Failure(name, e);
-  const int64_t blocks = std::min<int64_t>(tiles, std::max(1, each) * int64_t{Processors()});
-  return Launch(name, kernel, static_cast<unsigned>(blocks), threads, shared_bytes, stream,
-                arguments...);
+  *blocks = std::max(1, each) * int64_t{Processors()};
+  return Failure(name, e);
+}
+
+// Launch with at most `tiles` blocks.
+template <typename... Parameters, typename... Arguments>
+Error LaunchResident(const char* name, void (*kernel)(Parameters...), int64_t tiles, int threads,
+                     int shared_bytes, Stream stream, const Arguments&... arguments) {
+  if (tiles <= 0) return nullptr;
+  int64_t blocks = 0;
+  if (Error e = ResidentBlocks(name, kernel, threads, shared_bytes, &blocks)) return e;
+  return Launch(name, kernel, static_cast<unsigned>(std::min(tiles, blocks)), threads, shared_bytes,
+                stream, arguments...);
 }
 
 }  // namespace hone::kernels::cuda

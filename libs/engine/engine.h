@@ -105,7 +105,7 @@ class Engine {
   struct Draws;
   // What decides where the arrays of a pass are and how large: equal shapes, equal calls.
   struct Shape {
-    int64_t tokens, keys;
+    int64_t tokens, keys, max_keys;
     const void* results;
     auto operator<=>(const Shape&) const = default;
   };

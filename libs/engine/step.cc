@@ -69,7 +69,8 @@ bool Engine::Step() {
   if (!repeats) {
     Pass(batch, arrays, draws);
   } else {
-    const Shape shape{batch.tokens(), static_cast<int64_t>(batch.kv_rows.size()), draws.results};
+    const Shape shape{batch.tokens(), static_cast<int64_t>(batch.kv_rows.size()), batch.MaxKvLen(),
+                      draws.results};
     if (passes_.size() >= kMostPasses) passes_.clear();
     const auto [pass, first] = passes_.try_emplace(shape);
     if (first) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -36,6 +38,17 @@ struct Batch {
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
   int64_t sequences() const { return static_cast<int64_t>(q_start.size()) - 1; }
+  // No sequence has more queries, or more keys. Powers of two: passes that are recorded for one
+  // bound are few.
+  int64_t MaxQLen() const { return Bound(q_start); }
+  int64_t MaxKvLen() const { return Bound(kv_start); }
+
+ private:
+  static int64_t Bound(const std::vector<int32_t>& start) {
+    int32_t longest = 0;
+    for (size_t s = 1; s < start.size(); ++s) longest = std::max(longest, start[s] - start[s - 1]);
+    return static_cast<int64_t>(std::bit_ceil(static_cast<uint32_t>(longest)));
+  }
 };
 
 }  // namespace hone

@@ -39,6 +39,11 @@ struct AttentionLayout {
     ldv = s.latent ? ldk : s.kv_heads * s.dv;
   }
   int64_t rows() const { return q_start.back(); }
+  static int64_t Longest(const std::vector<int32_t>& start) {
+    int32_t longest = 0;
+    for (size_t s = 1; s < start.size(); ++s) longest = std::max(longest, start[s] - start[s - 1]);
+    return longest;
+  }
 
   AttentionShape shape;
   std::vector<int32_t> q_start, kv_start, kv_rows;
@@ -129,6 +134,9 @@ inline Case AttentionCase(const AttentionShape& s) {
                           .q_start = qs.As<int32_t>(),
                           .kv_start = ks.As<int32_t>(),
                           .kv_rows = rows.As<int32_t>(),
+                          .max_q_len = AttentionLayout::Longest(q_start),
+                          .max_kv_len = AttentionLayout::Longest(kv_start),
+                          .total_kv_len = kv_start.back(),
                           .sequences = static_cast<int64_t>(s.sequences.size()),
                           .heads = s.heads,
                           .kv_heads = s.kv_heads,
@@ -256,6 +264,9 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
                                         .q_start = qs.As<int32_t>(),
                                         .kv_start = ks.As<int32_t>(),
                                         .kv_rows = rows.As<int32_t>(),
+                                        .max_q_len = AttentionLayout::Longest(l.q_start),
+                                        .max_kv_len = AttentionLayout::Longest(l.kv_start),
+                                        .total_kv_len = l.kv_start.back(),
                                         .sequences = sequences,
                                         .heads = s.heads,
                                         .kv_heads = s.kv_heads,
@@ -351,7 +362,11 @@ inline std::vector<Case> AttentionCases() {
             21,
             true},
            {"128 channels", {{40, 70}, {1, 129}, {3, 3}}, 4, 2, 128, 128, false, 0, true},
-           {"wide", {{20, 33}, {1, 66}}, 2, 2, 192, 136, false, 0, true}})
+           {"wide", {{20, 33}, {1, 66}}, 2, 2, 192, 136, false, 0, true},
+           // More keys than a split of the CUDA kernels has: sequences that blocks share, and not.
+           {"splits", {{25, 2100}, {1, 300}}, 2, 1, 12, 9},
+           {"splits, 64 channels", {{70, 2200}, {1, 4200}, {3, 390}}, 4, 2, 64, 64, false, 0, true},
+           {"splits, latent", {{9, 2100}, {1, 2200}}, 16, 1, 576, 512, true, 0, true}})
     all.push_back(AttentionCase(s));
   for (const AttentionShape& s : SmallAttentionBackwardShapes())
     all.push_back(AttentionBackwardCase(s));

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -109,8 +110,24 @@ inline cudaError_t cudaMalloc(void** p, size_t bytes) {
 inline cudaError_t cudaMallocHost(void** p, size_t bytes) {
   return cudaMalloc(p, bytes);
 }
+inline cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+using cudaMemPool_t = struct MemPoolOfEmulation*;
+inline constexpr int cudaMemPoolAttrReleaseThreshold = 4;
+inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t*, int) {
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, int, void*) {
+  return cudaSuccess;
+}
+// In what is captured: memory that lives as long as that.
 inline cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
-  return cudaMalloc(p, bytes);
+  if (captured == nullptr) return cudaMalloc(p, bytes);
+  const std::shared_ptr<char[]> memory(new char[bytes]);
+  *p = memory.get();
+  return Do([memory] {});
 }
 inline cudaError_t cudaFree(void* p) {
   std::free(p);
@@ -120,7 +137,7 @@ inline cudaError_t cudaFreeHost(void* p) {
   return cudaFree(p);
 }
 inline cudaError_t cudaFreeAsync(void* p, cudaStream_t) {
-  return cudaFree(p);
+  return captured == nullptr ? cudaFree(p) : cudaSuccess;
 }
 
 // All work is done when its call returns, so an event has nothing to wait for.

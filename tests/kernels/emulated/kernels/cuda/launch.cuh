@@ -22,6 +22,7 @@ T* DynamicShared() {
 }
 
 inline constexpr int64_t kMaxBlocks = 5;
+inline constexpr int kSplitKeys = 128;
 
 Error Failure(const char* kernel, cudaError_t error);
 

@@ -16,6 +16,12 @@ inline bool HasHopper() {
   return true;
 }
 
+template <typename Kernel>
+Error ResidentBlocks(const char*, Kernel, int, int, int64_t* blocks) {
+  *blocks = Processors();
+  return nullptr;
+}
+
 template <typename... Parameters, typename... Arguments>
 Error LaunchResident(const char* name, void (*kernel)(Parameters...), int64_t tiles, int threads,
                      int shared_bytes, Stream stream, const Arguments&... arguments) {
