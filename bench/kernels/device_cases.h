@@ -29,6 +29,7 @@ inline std::vector<Case> DeviceBenchCases() {
           SampleCase({256, 129280}, true),
           SampleCase({256, 129280}),
           AdamWCase(64 << 20),
+          AdamWCase(64 << 20, true),
           CastCase(64 << 20),
           SumSquaresCase(128 << 20)};
 }
@@ -47,9 +48,12 @@ inline std::vector<Case> DeviceAttentionCases() {
   };
   return {latent("decode 256 x 1024, MLA 16x576/512", each(256, 1, 1024), 16),
           latent("decode 128 x 1024, MLA 128x576/512", each(128, 1, 1024), 128),
+          // Fewer sequences than multiprocessors, which share their splits.
+          latent("decode 8 x 16384, MLA 16x576/512", each(8, 1, 16384), 16),
           latent("prefill 4096, MLA 16x576/512", each(1, 4096, 4096), 16),
           latent("train 8 x 1024, MLA 16x576/512", each(8, 1024, 1024), 16),
           grouped("decode 256 x 1024, GQA 32/8x128", each(256, 1, 1024)),
+          grouped("decode 2 x 32768, GQA 32/8x128", each(2, 1, 32768)),
           grouped("prefill 4096, GQA 32/8x128", each(1, 4096, 4096))};
 }
 

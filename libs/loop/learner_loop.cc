@@ -85,15 +85,17 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
   s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context,
                                                 s.folder.lora, *s.folder.table);
-  s.trainer = std::make_unique<Trainer>(*s.transformer,
-                                        Trainer::Options{.threads = options_.threads,
-                                                         .dtype = s.folder.dtype,
-                                                         .vocab = s.folder.vocab,
-                                                         .checkpointing = CheckpointingOf(model),
-                                                         .before_change = [this, &s] {
-                                                           auto recall = ledger_.Enter("recall");
-                                                           sink_.Recall(s.trainer->weights());
-                                                         }});
+  s.trainer = std::make_unique<Trainer>(
+      *s.transformer, Trainer::Options{.threads = options_.threads,
+                                       .dtype = s.folder.dtype,
+                                       .vocab = s.folder.vocab,
+                                       .checkpointing = CheckpointingOf(model),
+                                       .before_change = [this, &s] {
+                                         auto recall = ledger_.Enter("recall");
+                                         const TimePoint asked = std::chrono::steady_clock::now();
+                                         sink_.Recall(s.trainer->weights());
+                                         s.recalling += std::chrono::steady_clock::now() - asked;
+                                       }});
   if (acquired.checkpoint_step() >= 0) {
     HONE_ASSIGN_OR_RETURN(
         s.position,
@@ -199,13 +201,14 @@ absl::Status LearnerLoop::RunGrpo(Session& s, const v1::StageSpec& stage) {
     }
     const TimePoint start = std::chrono::steady_clock::now();
     auto scope = ledger_.Enter("train");
+    s.recalling = {};
     HONE_ASSIGN_OR_RETURN(StepValues values,
                           s.trainer->GrpoStep(spec, batch->groups, s.position.stage_step,
                                               s.position.step, s.spec.seed()));
     scope.Leave();
     const TimePoint end = std::chrono::steady_clock::now();
     values["wait_batch_seconds"] = Seconds(start - asked);
-    values["train_seconds"] = Seconds(end - start);
+    values["train_seconds"] = Seconds(end - start - s.recalling);
     values["groups"] = static_cast<double>(batch->groups.size());
     double staleness = 0;
     double generate = 0, produce = 0;

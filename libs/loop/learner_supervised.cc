@@ -90,10 +90,11 @@ absl::Status LearnerLoop::TrainOn(const std::vector<Demonstration>& data, const 
     }
     const TimePoint start = std::chrono::steady_clock::now();
     auto scope = ledger_.Enter("train");
+    s.recalling = {};
     HONE_ASSIGN_OR_RETURN(StepValues values,
                           s.trainer->SftStep(spec, batch, s.position.stage_step));
     scope.Leave();
-    values["train_seconds"] = Seconds(std::chrono::steady_clock::now() - start);
+    values["train_seconds"] = Seconds(std::chrono::steady_clock::now() - start - s.recalling);
     const bool last = s.position.stage_step + 1 == spec.steps();
     HONE_RETURN_IF_ERROR(AfterStep(s, stage, std::move(values), /*publish=*/last, last));
   }

@@ -27,6 +27,7 @@ struct LearnerLoop::Session {
   bool resumed = false;
   int64_t highest_version = 0;  // below it nothing is published: it was once before
   TimePoint last_step_end = std::chrono::steady_clock::now();
+  Duration recalling{};  // of the present step: waiting for lent weights, which is not training
 };
 
 }  // namespace hone

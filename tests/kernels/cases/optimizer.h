@@ -4,7 +4,8 @@
 
 namespace hone::kernels::testing {
 
-inline Case AdamWCase(int64_t n) {
+// `rounded`: of bf16 weights, which are written and marked, too (changes_test.cc looks at them).
+inline Case AdamWCase(int64_t n, bool rounded = false) {
   const auto in = [=](int i) { return Random(n, 91 + i); };
   const auto square = [=] {
     Numbers v = in(3);
@@ -25,9 +26,9 @@ inline Case AdamWCase(int64_t n) {
                            .correction2 = 0.25f,
                            .grad_scale = 0.5f};
   Case r;
-  r.name = "adamw " + std::to_string(n);
+  r.name = "adamw " + std::to_string(n) + (rounded ? ", bf16 weights" : "");
   r.rows = n;
-  r.bytes = 28.0 * n;
+  r.bytes = (rounded ? 32.125 : 28.0) * n;
   r.has = [](const Table& t) { return t.adamw != nullptr; };
   r.job = [=](DType, int64_t begin, int64_t end) {
     const auto part = [=](const Numbers& x) { return Array(Slice(x, begin, end), DType::kF32); };
@@ -38,11 +39,17 @@ inline Case AdamWCase(int64_t n) {
     a.m = m.As();
     a.v = v.As();
     a.n = end - begin;
+    const Array y(a.n, DType::kBF16), marks = Array::Of(std::vector<uint32_t>(a.n / 32 + 1));
+    if (rounded) {
+      a.rounded = y.At(0);
+      a.marks = {.bits = marks.As<uint32_t>()};
+    }
     return Job{[=, hold = g](const Table& t, Stream stream) { return t.adamw(a, stream); },
                [=, rows = a.n] {
-                 return Result{Rows(rows, {w.Floats(), m.Floats(), v.Floats()}),
-                               {},
-                               w.Intact() && m.Intact() && v.Intact()};
+                 return Result{
+                     Rows(rows, {w.Floats(), m.Floats(), v.Floats()}),
+                     {},
+                     w.Intact() && m.Intact() && v.Intact() && y.Intact() && marks.Intact()};
                }};
   };
   r.rows_reference = [=] {
@@ -187,6 +194,7 @@ inline std::vector<Case> OptimizerCases() {
   std::vector<Case> all;
   for (int64_t n : {1, 31, 50, 20011}) {
     all.push_back(AdamWCase(n));
+    all.push_back(AdamWCase(n, true));
     all.push_back(AxpbyCase(n));
     all.push_back(CastCase(n));
     all.push_back(CopyCase(n));
@@ -197,8 +205,8 @@ inline std::vector<Case> OptimizerCases() {
 }
 
 inline std::vector<Case> OptimizerBenchCases() {
-  return {AdamWCase(300000), AdamWCase(20000000), AxpbyCase(300000), CastCase(20000000),
-          SumSquaresCase(20000000)};
+  return {AdamWCase(300000), AdamWCase(20000000), AdamWCase(20000000, true),
+          AxpbyCase(300000), CastCase(20000000),  SumSquaresCase(20000000)};
 }
 
 }  // namespace hone::kernels::testing
