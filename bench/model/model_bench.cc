@@ -1,6 +1,6 @@
-// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|logprobs|all] [cpu|cuda]
-// [FOLDER]: the model of a Hugging Face folder, or a DeepSeek-V3-shaped one of about 100 M
-// parameters with random weights.
+// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|context|logprobs|all]
+// [cpu|cuda] [FOLDER]: the model of a Hugging Face folder, or a DeepSeek-V3-shaped one of about 100
+// M parameters with random weights.
 //
 // training: model FLOPs per second of a packed step, over the peak of a 2048^3 product of the same
 // dtype
@@ -12,6 +12,9 @@
 // per step from memory, and the model's FLOPs at that peak
 //
 // merge: seconds to merge adapters of rank 16 of all linear modules, once per weights push
+//
+// context (only when asked for): seconds of a forward and of a backward pass through the first two
+// layers, and their activations, of 8192 tokens in sequences of 512, 2048 and 8192
 //
 // logprobs (only when asked for): of the tokens of Probe, one per line
 
@@ -125,21 +128,26 @@ void Train(Trainer& trainer, const ModelConfig& config, double peak) {
               best * flops / 1e9, 100 * best * flops / peak);
 }
 
-void Checkpointing(const Transformer& model, const Weights& weights, const Device& on) {
-  constexpr int32_t kSequences = 8, kLength = 512, kTokens = kSequences * kLength;
+// `count` sequences of `length` tokens.
+Batch PackedBatch(const ModelConfig& config, int32_t count, int32_t length) {
   RandomStream random(uint64_t{3});
   Batch batch;
-  batch.ids = Tokens(random, model.config(), kTokens);
+  batch.ids = Tokens(random, config, int64_t{count} * length);
   batch.q_start = batch.kv_start = batch.cluster_start = {0};
-  for (int32_t t = 0; t < kTokens; ++t) {
-    batch.positions.push_back(t % kLength);
+  for (int32_t t = 0; t < count * length; ++t) {
+    batch.positions.push_back(t % length);
     batch.kv_rows.push_back(t);
   }
-  for (int32_t s = 1; s <= kSequences; ++s) {
-    batch.q_start.push_back(s * kLength);
-    batch.kv_start.push_back(s * kLength);
+  for (int32_t s = 1; s <= count; ++s) {
+    batch.q_start.push_back(s * length);
+    batch.kv_start.push_back(s * length);
     batch.cluster_start.push_back(s);
   }
+  return batch;
+}
+
+void Checkpointing(const Transformer& model, const Weights& weights, const Device& on) {
+  const Batch batch = PackedBatch(model.config(), 8, 512);
   ParameterArena gradients(model.layout().size(), DType::kF32, on.table());
   struct Policy {
     const char* name;
@@ -169,6 +177,36 @@ void Checkpointing(const Transformer& model, const Weights& weights, const Devic
     std::printf("activation checkpointing %s: %.2f s (%.2f times none), activations %.0f MB\n",
                 p.name, p.seconds, p.seconds / policies[0].seconds,
                 static_cast<double>(p.bytes) / 1e6);
+}
+
+void Context(ModelConfig config, DType dtype, const Device& on) {
+  constexpr int32_t kTokens = 8192;
+  config.layers = std::min<int64_t>(config.layers, 2);
+  config.sparse.resize(static_cast<size_t>(config.layers));
+  const Transformer model(config, kTokens, {}, on.table());
+  Weights weights(model.layout(), dtype, on.table());
+  InitializeWeights(model.layout(), 1, weights);
+  ParameterArena gradients(model.layout().size(), DType::kF32, on.table());
+  Arena arena(on.table());
+  const auto seconds = [&](int32_t length) {
+    const Batch batch = PackedBatch(config, kTokens / length, length);
+    arena.Reset();
+    const double start = Now();
+    SavedForward saved;
+    const Matrix hidden = model.Forward(on, arena, weights, batch, saved);
+    on.Synchronize();
+    const double middle = Now();
+    model.Backward(on, arena, weights, batch, saved, hidden, 0, gradients);
+    on.Synchronize();
+    return std::pair(middle - start, Now() - middle);
+  };
+  seconds(512);  // finds the arena's memory
+  for (const int32_t length : {512, 2048, 8192}) {
+    const auto [forward, backward] = seconds(length);
+    std::printf("context %d: forward %.2f s, backward %.2f s\n", length, forward, backward);
+  }
+  std::printf("activations: %.1f kB per token\n",
+              static_cast<double>(arena.peak()) / 1e3 / kTokens);
 }
 
 void Decode(const Transformer& model, const Weights& weights, DType dtype, int threads, double peak,
@@ -259,6 +297,7 @@ int Main(DType dtype, int threads, const char* part, DeviceKind kind, const char
   if (asked("checkpointing")) Checkpointing(model, trainer.weights(), on);
   if (asked("decode")) Decode(model, trainer.weights(), dtype, threads, peak, bandwidth);
   if (asked("merge")) Merge(config, trainer.weights(), on);
+  if (std::strcmp(part, "context") == 0) Context(config, dtype, on);
   return 0;
 }
 
