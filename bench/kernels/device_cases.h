@@ -6,6 +6,7 @@
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
 #include "tests/kernels/cases/optimizer.h"
+#include "tests/kernels/cases/rope.h"
 #include "tests/kernels/cases/rows.h"
 
 namespace hone::kernels::testing {

@@ -16,6 +16,7 @@
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
 #include "tests/kernels/cases/optimizer.h"
+#include "tests/kernels/cases/rope.h"
 #include "tests/kernels/cases/rows.h"
 
 namespace {
@@ -109,7 +110,7 @@ int main(int argc, char** argv) {
               threads);
   for (const auto& cases :
        {GemmBenchCases(), GroupedGemmBenchCases(), AttentionBenchCases(), HeadBenchCases(),
-        MoeBenchCases(), RowBenchCases(), OptimizerBenchCases()})
+        MoeBenchCases(), RowBenchCases(), RopeBenchCases(), OptimizerBenchCases()})
     for (const Case& c : cases) {
       if (c.name.find(filter) == std::string::npos) continue;
       Measure(c, DType::kF32, team);

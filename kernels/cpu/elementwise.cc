@@ -1,4 +1,4 @@
-// Rope, biases, SwiGLU, casts and rows that move. All memory-bound.
+// Rope, biases, SwiGLU, casts, rows that move and gradients of MLA's keys. All memory-bound.
 
 #include <algorithm>
 
@@ -181,6 +181,34 @@ Error EmbeddingBackward(const EmbeddingBackwardArgs& a, Stream stream) {
         const T* row = static_cast<const T*>(a.dout) + n * a.c + c0;
         ForLanes(c1 - c0, [&](int64_t i, auto lanes) {
           Store(sum + i, Load(sum + i, lanes) + Load(row + i, lanes), lanes);
+        });
+      }
+    });
+  });
+  return nullptr;
+}
+
+Error MlaKeysBackward(const MlaKeysBackwardArgs& a, Stream stream) {
+  WithType(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    const int64_t d = a.nope + a.rope, wide = a.nope + a.value;
+    ParallelFor(stream, a.n, RowGrain(a.heads * (d + a.value)), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) {
+        const float *dk = a.dk + n * a.lddk, *dv = a.dv + n * a.lddv;
+        T* dkv = static_cast<T*>(a.dkv) + n * a.heads * wide;
+        for (int64_t h = 0; h < a.heads; ++h) {
+          ForLanes(a.nope, [&](int64_t i, auto lanes) {
+            Store(dkv + h * wide + i, Load(dk + h * d + i, lanes), lanes);
+          });
+          ForLanes(a.value, [&](int64_t i, auto lanes) {
+            Store(dkv + h * wide + a.nope + i, Load(dv + h * a.value + i, lanes), lanes);
+          });
+        }
+        T* drope = static_cast<T*>(a.drope) + n * a.ldo;
+        ForLanes(a.rope, [&](int64_t i, auto lanes) {
+          Vec sum = Zero();
+          for (int64_t h = 0; h < a.heads; ++h) sum = sum + Load(dk + h * d + a.nope + i, lanes);
+          Store(drope + i, sum, lanes);
         });
       }
     });

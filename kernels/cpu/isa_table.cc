@@ -31,6 +31,7 @@ const Table& IsaTable() {
       .embedding_backward = EmbeddingBackward,
       .attention = Attention,
       .attention_backward = AttentionBackward,
+      .mla_keys_backward = MlaKeysBackward,
       .route = Route,
       .route_backward = RouteBackward,
       .sequence_balance = SequenceBalance,

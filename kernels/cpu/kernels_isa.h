@@ -19,6 +19,7 @@ Error ScatterRows(const ScatterRowsArgs& args, Stream stream);
 Error EmbeddingBackward(const EmbeddingBackwardArgs& args, Stream stream);
 Error Attention(const AttentionArgs& args, Stream stream);
 Error AttentionBackward(const AttentionBackwardArgs& args, Stream stream);
+Error MlaKeysBackward(const MlaKeysBackwardArgs& args, Stream stream);
 Error Route(const RouteArgs& args, Stream stream);
 Error RouteBackward(const RouteBackwardArgs& args, Stream stream);
 Error Permute(const PermuteArgs& args, Stream stream);

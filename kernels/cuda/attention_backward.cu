@@ -61,11 +61,6 @@ __device__ void ScoreGradients(const T* q, int ldq, const T* k, const T* dout, i
   }
 }
 
-struct Plan {
-  Alignment aligned;
-  bool latent;
-};
-
 // --- dq
 // -------------------------------------------------------------------------------------------
 
@@ -79,32 +74,30 @@ struct QueryShape {
 
 template <typename T, typename S>
 struct QueryMemory {
-  int ldq, ldo, ldv, bytes;
+  int ldq, ldo, bytes;
   static constexpr int kLdP = kChunk + kVector<T>;
-  __host__ __device__ QueryMemory(const AttentionArgs& a, bool latent)
+  __host__ __device__ explicit QueryMemory(const AttentionArgs& a)
       : ldq(Apart<T>(static_cast<int>(a.d))),
         ldo(Apart<T>(static_cast<int>(a.dv))),
-        ldv(latent ? ldq : ldo),
         bytes(static_cast<int>(sizeof(T)) *
-                  (S::kVectors * (ldq + ldo + kLdP) + kChunk * ldq + (latent ? 0 : kChunk * ldv)) +
+                  (S::kVectors * (ldq + ldo + kLdP) + kChunk * (ldq + ldo)) +
               8 * S::kVectors) {}
 };
 
 template <typename T, typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
-    QueryGradientKernel(AttentionBackwardArgs b, Plan plan) {
+    QueryGradientKernel(AttentionBackwardArgs b, Alignment aligned) {
   const AttentionArgs& a = b.forward;
-  const QueryMemory<T, S> memory(a, plan.latent);
+  const QueryMemory<T, S> memory(a);
   const int d = static_cast<int>(a.d), dv = static_cast<int>(a.dv);
-  const int ldq = memory.ldq, ldo = memory.ldo, ldv = memory.ldv;
+  const int ldq = memory.ldq, ldo = memory.ldo;
   constexpr int kLdP = QueryMemory<T, S>::kLdP, kKeysPerWarp = kChunk / S::kAcross;
   T* const queries = DynamicShared<T>();
   T* const douts = queries + S::kVectors * ldq;
   T* const ds = douts + S::kVectors * ldo;
   T* const keys_tile = ds + S::kVectors * kLdP;
-  T* const values = plan.latent ? keys_tile : keys_tile + kChunk * ldq;
-  float* const lse =
-      reinterpret_cast<float*>(plan.latent ? keys_tile + kChunk * ldq : values + kChunk * ldv);
+  T* const values = keys_tile + kChunk * ldq;
+  float* const lse = reinterpret_cast<float*>(values + kChunk * ldo);
   float* const delta = lse + S::kVectors;
 
   const int warp = threadIdx.x / 32, own = warp / S::kAcross * 16, part = warp % S::kAcross;
@@ -114,10 +107,10 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   ForTiles<S::kVectors>(a, kEvery, [&](const Tile& tile) {
     const Keys& keys = tile.keys;
     const int v0 = tile.v0, count = tile.count, all = tile.all;
-    LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {
+    LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, aligned.q, [&](int i) {
       return i < count ? static_cast<const T*>(a.q) + keys.Query(a, v0 + i, a.ldq) : nullptr;
     });
-    LoadRows(douts, ldo, S::kVectors, RoundUp(dv, 16), dv, plan.aligned.dout,
+    LoadRows(douts, ldo, S::kVectors, RoundUp(dv, 16), dv, aligned.dout,
              [&](int i) { return i < count ? DoutRow<T>(b, keys, v0 + i) : nullptr; });
     LoadStatistics<T>(b, keys, v0, count, S::kVectors, lse, delta);
     float acc[1][2 * S::kPairs][4];
@@ -125,16 +118,15 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     for (int first = 0; first < all; first += kChunk) {
       const int some = min(kChunk, all - first);
       LoadKeys(keys_tile, ldq, kChunk, static_cast<const T*>(a.k) + keys.group * a.d, a.ldk, d,
-               plan.aligned.k, keys, first, some);
-      if (!plan.latent)
-        LoadKeys(values, ldv, kChunk, static_cast<const T*>(a.v) + keys.group * a.head_v, a.ldv, dv,
-                 plan.aligned.v, keys, first, some);
+               aligned.k, keys, first, some);
+      LoadKeys(values, ldo, kChunk, static_cast<const T*>(a.v) + keys.group * a.head_v, a.ldv, dv,
+               aligned.v, keys, first, some);
       CommitCopies();
       WaitCopies<0>();
       __syncthreads();
       ScoreGradients<T, kKeysPerWarp>(
           queries + own * ldq, ldq, keys_tile + part * kKeysPerWarp * ldq, douts + own * ldo, ldo,
-          values + part * kKeysPerWarp * ldv, ldv, d, dv, a.scale, lse + own, delta + own,
+          values + part * kKeysPerWarp * ldo, ldo, d, dv, a.scale, lse + own, delta + own,
           [&](int i) { return tile.Visible(own + i) - first - part * kKeysPerWarp; },
           [&](int i, int key, float, float x) {
             ds[(own + i) * kLdP + part * kKeysPerWarp + key] = T(x);
@@ -159,24 +151,22 @@ __global__ void __launch_bounds__(S::kThreads, 1)
 
 // Eight warps take 64 vectors at a time: 4 x 2 of them compute p and ds, then kKeys / 16 times the
 // others the gradients, each of 16 keys and at most kPairs (dk) or kValuePairs (dv) times 16
-// channels. In latent form there is one gradient.
+// channels.
 template <int kKeys_, int kPairs_, int kValuePairs_>
 struct KeyShape {
   static constexpr int kKeys = kKeys_, kPairs = kPairs_, kValuePairs = kValuePairs_;
-  static constexpr bool kLatent = kValuePairs == 0;
   static constexpr int kVectors = 64, kThreads = 256, kAcross = 8 / (kKeys / 16);
 };
 
 template <typename T, typename S>
 struct KeyMemory {
-  int ldq, ldo, ldv, bytes;
+  int ldq, ldo, bytes;
   static constexpr int kLdP = S::kKeys + kVector<T>;
   __host__ __device__ explicit KeyMemory(const AttentionArgs& a)
       : ldq(Apart<T>(static_cast<int>(a.d))),
         ldo(Apart<T>(static_cast<int>(a.dv))),
-        ldv(S::kLatent ? ldq : ldo),
-        bytes(static_cast<int>(sizeof(T)) * (S::kVectors * (ldq + ldo + 2 * kLdP) + S::kKeys * ldq +
-                                             (S::kLatent ? 0 : S::kKeys * ldv)) +
+        bytes(static_cast<int>(sizeof(T)) *
+                  (S::kVectors * (ldq + ldo + 2 * kLdP) + S::kKeys * (ldq + ldo)) +
               8 * S::kVectors) {}
 };
 
@@ -193,20 +183,19 @@ struct Part {
 
 template <typename T, typename S>
 __global__ void __launch_bounds__(S::kThreads, 1)
-    KeyGradientKernel(AttentionBackwardArgs b, Plan plan) {
+    KeyGradientKernel(AttentionBackwardArgs b, Alignment aligned) {
   const AttentionArgs& a = b.forward;
   const KeyMemory<T, S> memory(a);
   const int d = static_cast<int>(a.d), dv = static_cast<int>(a.dv);
-  const int ldq = memory.ldq, ldo = memory.ldo, ldv = memory.ldv;
+  const int ldq = memory.ldq, ldo = memory.ldo;
   constexpr int kLdP = KeyMemory<T, S>::kLdP, kKeysPerWarp = S::kKeys / 2;
   T* const queries = DynamicShared<T>();
   T* const douts = queries + S::kVectors * ldq;
   T* const ps = douts + S::kVectors * ldo;
   T* const ds = ps + S::kVectors * kLdP;
   T* const keys_tile = ds + S::kVectors * kLdP;
-  T* const values = S::kLatent ? keys_tile : keys_tile + S::kKeys * ldq;
-  float* const lse =
-      reinterpret_cast<float*>(S::kLatent ? keys_tile + S::kKeys * ldq : values + S::kKeys * ldv);
+  T* const values = keys_tile + S::kKeys * ldq;
+  float* const lse = reinterpret_cast<float*>(values + S::kKeys * ldo);
   float* const delta = lse + S::kVectors;
 
   const int warp = threadIdx.x / 32;
@@ -221,21 +210,20 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       if (keys.kv_len <= first) continue;
       const int some = min(S::kKeys, keys.kv_len - first);
       LoadKeys(keys_tile, ldq, S::kKeys, static_cast<const T*>(a.k) + keys.group * a.d, a.ldk, d,
-               plan.aligned.k, keys, first, some);
-      if constexpr (!S::kLatent)
-        LoadKeys(values, ldv, S::kKeys, static_cast<const T*>(a.v) + keys.group * a.head_v, a.ldv,
-                 dv, plan.aligned.v, keys, first, some);
-      float dk[1][2 * S::kPairs][4], dvalue[1][S::kLatent ? 2 : 2 * S::kValuePairs][4];
+               aligned.k, keys, first, some);
+      LoadKeys(values, ldo, S::kKeys, static_cast<const T*>(a.v) + keys.group * a.head_v, a.ldv, dv,
+               aligned.v, keys, first, some);
+      float dk[1][2 * S::kPairs][4], dvalue[1][2 * S::kValuePairs][4];
       Clear(dk);
       Clear(dvalue);
       // From the first query that sees a key of the tile on.
       const int past = keys.kv_len - keys.q_len;
       for (int v0 = max(0, first - past) * keys.heads; v0 < keys.Vectors(); v0 += S::kVectors) {
         const int count = min(S::kVectors, keys.Vectors() - v0);
-        LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, plan.aligned.q, [&](int i) {
+        LoadRows(queries, ldq, S::kVectors, RoundUp(d, 16), d, aligned.q, [&](int i) {
           return i < count ? static_cast<const T*>(a.q) + keys.Query(a, v0 + i, a.ldq) : nullptr;
         });
-        LoadRows(douts, ldo, S::kVectors, RoundUp(dv, 16), dv, plan.aligned.dout,
+        LoadRows(douts, ldo, S::kVectors, RoundUp(dv, 16), dv, aligned.dout,
                  [&](int i) { return i < count ? DoutRow<T>(b, keys, v0 + i) : nullptr; });
         CommitCopies();
         LoadStatistics<T>(b, keys, v0, count, S::kVectors, lse, delta);
@@ -243,7 +231,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         __syncthreads();
         ScoreGradients<T, kKeysPerWarp>(
             queries + own * ldq, ldq, keys_tile + half * kKeysPerWarp * ldq, douts + own * ldo, ldo,
-            values + half * kKeysPerWarp * ldv, ldv, d, dv, a.scale, lse + own, delta + own,
+            values + half * kKeysPerWarp * ldo, ldo, d, dv, a.scale, lse + own, delta + own,
             [&](int i) {
               return own + i < count ? min(keys.Visible(v0 + own + i), keys.kv_len) - first -
                                            half * kKeysPerWarp
@@ -257,25 +245,16 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         __syncthreads();
         MultiplyTile<Lie::kAcross, Lie::kAcross>(dk, ds + own_key, kLdP, queries + dk_part.channel,
                                                  ldq, S::kVectors, dk_part.pairs);
-        if constexpr (S::kLatent) {
-          const int within = max(0, min(dk_part.pairs, (RoundUp(dv, 16) - dk_part.channel) / 16));
-          MultiplyTile<Lie::kAcross, Lie::kAcross>(dk, ps + own_key, kLdP, douts + dk_part.channel,
-                                                   ldo, S::kVectors, within);
-        } else {
-          MultiplyTile<Lie::kAcross, Lie::kAcross>(
-              dvalue, ps + own_key, kLdP, douts + dv_part.channel, ldo, S::kVectors, dv_part.pairs);
-        }
+        MultiplyTile<Lie::kAcross, Lie::kAcross>(
+            dvalue, ps + own_key, kLdP, douts + dv_part.channel, ldo, S::kVectors, dv_part.pairs);
         __syncthreads();  // before the next copies
       }
       WaitCopies<0>();
       AddGradients(dk, b.dk + keys.group * a.d, b.lddk, keys, first + own_key, d, dk_part.channel,
                    dk_part.pairs);
-      __syncthreads();  // dv may lie in dk; the next sequence's copies
-      if constexpr (!S::kLatent) {
-        AddGradients(dvalue, b.dv + keys.group * a.head_v, b.lddv, keys, first + own_key, dv,
-                     dv_part.channel, dv_part.pairs);
-        __syncthreads();
-      }
+      AddGradients(dvalue, b.dv + keys.group * a.head_v, b.lddv, keys, first + own_key, dv,
+                   dv_part.channel, dv_part.pairs);
+      __syncthreads();  // before the next sequence's copies
     }
   });
 }
@@ -285,42 +264,39 @@ constexpr const char* kTooWide =
     "attention_backward: heads are too wide for the shared memory of this device";
 
 template <typename T, typename S>
-Error LaunchQueries(const AttentionBackwardArgs& b, const Plan& plan, Stream stream) {
-  const QueryMemory<T, S> memory(b.forward, plan.latent);
+Error LaunchQueries(const AttentionBackwardArgs& b, const Alignment& aligned, Stream stream) {
+  const QueryMemory<T, S> memory(b.forward);
   if (memory.bytes > SharedLimit()) return kTooWide;
   return LaunchResident("attention_backward dq", QueryGradientKernel<T, S>, kUnknown, S::kThreads,
-                        memory.bytes, stream, b, plan);
+                        memory.bytes, stream, b, aligned);
 }
 template <typename T, typename S>
-Error LaunchKeys(const AttentionBackwardArgs& b, const Plan& plan, Stream stream) {
+Error LaunchKeys(const AttentionBackwardArgs& b, const Alignment& aligned, Stream stream) {
   const KeyMemory<T, S> memory(b.forward);
   if (memory.bytes > SharedLimit()) return kTooWide;
   return LaunchResident("attention_backward dk, dv", KeyGradientKernel<T, S>, kUnknown, S::kThreads,
-                        memory.bytes, stream, b, plan);
+                        memory.bytes, stream, b, aligned);
 }
 
 template <typename T>
-Error LaunchQueriesByWidth(const AttentionBackwardArgs& b, const Plan& plan, Stream stream) {
+Error LaunchQueriesByWidth(const AttentionBackwardArgs& b, const Alignment& aligned,
+                           Stream stream) {
   if constexpr (sizeof(T) == 4) {
-    return LaunchQueries<T, QueryShape<1, 4, 9>>(b, plan, stream);
+    return LaunchQueries<T, QueryShape<1, 4, 4>>(b, aligned, stream);
   } else {
-    if (b.forward.d <= 128) return LaunchQueries<T, QueryShape<4, 1, 8>>(b, plan, stream);
-    if (b.forward.d <= 256) return LaunchQueries<T, QueryShape<4, 2, 8>>(b, plan, stream);
-    return LaunchQueries<T, QueryShape<2, 4, 9>>(b, plan, stream);
+    if (b.forward.d <= 128) return LaunchQueries<T, QueryShape<4, 1, 8>>(b, aligned, stream);
+    return LaunchQueries<T, QueryShape<4, 2, 8>>(b, aligned, stream);
   }
 }
 
 template <typename T>
 Error LaunchType(const AttentionBackwardArgs& b, Stream stream) {
   const AttentionArgs& a = b.forward;
-  const bool latent = Latent(a) && b.dv == b.dk && b.lddv == b.lddk;
-  const Plan plan{AlignmentOf<T>(a, b.dout), latent};
-  if (latent ? a.d > 576 : a.d > 256 || a.dv > 256)
-    return "attention_backward: wider than 256 channels, or 576 in latent form";
-  if (Error error = LaunchQueriesByWidth<T>(b, plan, stream)) return error;
-  if (latent) return LaunchKeys<T, KeyShape<32, 9, 0>>(b, plan, stream);
-  if (a.d <= 128 && a.dv <= 128) return LaunchKeys<T, KeyShape<64, 4, 4>>(b, plan, stream);
-  return LaunchKeys<T, KeyShape<32, 4, 4>>(b, plan, stream);
+  if (a.d > 256 || a.dv > 256) return "attention_backward: wider than 256 channels";
+  const Alignment aligned = AlignmentOf<T>(a, b.dout);
+  if (Error error = LaunchQueriesByWidth<T>(b, aligned, stream)) return error;
+  if (a.d <= 128 && a.dv <= 128) return LaunchKeys<T, KeyShape<64, 4, 4>>(b, aligned, stream);
+  return LaunchKeys<T, KeyShape<32, 4, 4>>(b, aligned, stream);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Rope, biases, SwiGLU and casts. All memory-bound; a thread moves 16 bytes at a time.
+// Rope, biases, SwiGLU, gradients of MLA's keys and casts. All memory-bound; a thread writes 16
+// bytes at a time.
 
 #include "kernels/cuda/pack.cuh"
 
@@ -114,6 +115,43 @@ __global__ void SwigluBackwardKernel(SwigluBackwardArgs a, int64_t packs) {
   });
 }
 
+// --- gradients of MLA's keys
+// -----------------------------------------------------------------------------------------------------
+
+// A row of ForPacks is a token: the packs of its rope part, then those of its heads, keys before
+// values.
+template <typename T>
+__global__ void MlaKeysBackwardKernel(MlaKeysBackwardArgs a, unsigned rope_packs,
+                                      unsigned nope_packs, unsigned head_packs) {
+  constexpr int kSize = kPack<T>;
+  const int64_t d = a.nope + a.rope, wide = a.nope + a.value;
+  ForPacks(a.n, rope_packs + a.heads * head_packs, [&](int64_t n, int64_t item) {
+    const float* dk = a.dk + n * a.lddk;
+    if (item < rope_packs) {
+      const int64_t at = item * kSize;
+      Pack<kSize> sum{};
+      for (int64_t h = 0; h < a.heads; ++h) {
+        const Pack<kSize> x = Load<kSize>(dk + h * d + a.nope + at, a.rope - at);
+#pragma unroll
+        for (int i = 0; i < kSize; ++i) sum.v[i] += x.v[i];
+      }
+      Store(static_cast<T*>(a.drope) + n * a.ldo + at, sum, a.rope - at);
+      return;
+    }
+    const unsigned place = static_cast<unsigned>(item) - rope_packs, head = place / head_packs;
+    const unsigned pack = place - head * head_packs;
+    T* dkv = static_cast<T*>(a.dkv) + (n * a.heads + head) * wide;
+    if (pack < nope_packs) {
+      const int64_t at = int64_t{pack} * kSize;
+      Store(dkv + at, Load<kSize>(dk + head * d + at, a.nope - at), a.nope - at);
+    } else {
+      const int64_t at = int64_t{pack - nope_packs} * kSize;
+      Store(dkv + a.nope + at, Load<kSize>(a.dv + n * a.lddv + head * a.value + at, a.value - at),
+            a.value - at);
+    }
+  });
+}
+
 // --- cast
 // -----------------------------------------------------------------------------------------------------
 
@@ -181,6 +219,19 @@ Error SwigluBackward(const SwigluBackwardArgs& a, Stream stream) {
     const int64_t packs = PacksOf(a.f, kPack<T>);
     return Launch("swiglu_backward", SwigluBackwardKernel<T>, RowGrid(a.n, packs), RowBlock(packs),
                   0, stream, a, packs);
+  });
+}
+
+Error MlaKeysBackward(const MlaKeysBackwardArgs& a, Stream stream) {
+  if (a.n == 0) return nullptr;
+  return WithType(a.dtype, [&](auto t) {
+    using T = decltype(t);
+    const int64_t rope = PacksOf(a.rope, kPack<T>), nope = PacksOf(a.nope, kPack<T>),
+                  head = nope + PacksOf(a.value, kPack<T>), packs = rope + a.heads * head;
+    if (packs > 0x7fffffff) return "mla_keys_backward: too many channels";
+    return Launch("mla_keys_backward", MlaKeysBackwardKernel<T>, RowGrid(a.n, packs),
+                  RowBlock(packs), 0, stream, a, static_cast<unsigned>(rope),
+                  static_cast<unsigned>(nope), static_cast<unsigned>(head));
   });
 }
 

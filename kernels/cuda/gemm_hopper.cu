@@ -104,8 +104,7 @@ __global__ void __launch_bounds__(S::kThreads)
       const int first = static_cast<int>(p.first), item = static_cast<int>(p.item);
       const int row = static_cast<int>(m0) + (kLayout == Layout::kTN ? 0 : first);
       const int term = kLayout == Layout::kTN ? first : 0, col = static_cast<int>(n0);
-      const int item_a = all.offsets == nullptr ? item : 0;
-      const int item_b = kLayout == Layout::kTN ? item_a : item;
+      const int item_a = all.stride_a == 0 ? 0 : item, item_b = all.stride_b == 0 ? 0 : item;
       for (int64_t k = 0; k < p.k; k += kDepth, ++count) {
         const int slot = static_cast<int>(count % S::kStages);
         const auto round = static_cast<uint32_t>(count / S::kStages);
@@ -172,13 +171,12 @@ Error MapOperand(TensorMap* map, Lie lie, const void* base, int64_t size, int64_
 template <typename S, Layout kLayout>
 Error LaunchShape(const Products& all, Stream stream) {
   TensorMap map_a, map_b;
-  const int64_t items_a = all.offsets == nullptr ? all.items : 1;
-  const int64_t items_b = kLayout == Layout::kTN ? items_a : all.items;
-  if (Error e = MapOperand(&map_a, kLieOfA<kLayout>, all.a, all.m, all.k, items_a, all.lda,
-                           all.stride_a, S::kRows))
+  // At distance 0 (rows of experts, or an operand of all products) there is one.
+  if (Error e = MapOperand(&map_a, kLieOfA<kLayout>, all.a, all.m, all.k,
+                           all.stride_a == 0 ? 1 : all.items, all.lda, all.stride_a, S::kRows))
     return e;
-  if (Error e = MapOperand(&map_b, kLieOfB<kLayout>, all.b, all.n, all.k, items_b, all.ldb,
-                           all.stride_b, S::kCols))
+  if (Error e = MapOperand(&map_b, kLieOfB<kLayout>, all.b, all.n, all.k,
+                           all.stride_b == 0 ? 1 : all.items, all.ldb, all.stride_b, S::kCols))
     return e;
   return LaunchResident("gemm (Hopper)", HopperKernel<S, kLayout>,
                         all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads, S::kBytes, stream, all,

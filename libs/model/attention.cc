@@ -1,10 +1,12 @@
-// Multi-head latent attention in absorbed form, and grouped-query attention: forward and backward.
+// Multi-head latent attention and grouped-query attention: forward and backward.
 //
-// Absorbed: the key projection is applied to the query and the value projection to the result, so
-// that all heads read one latent row per token, the same in the engine's cache and in training.
-// That one form is used everywhere, which is what makes a rollout's logprobs the learner's, bit for
-// bit. Its price in training is scores over kv_lora_rank + rope_dim instead of nope_dim + rope_dim
-// channels.
+// MLA's forward is in absorbed form: the key projection is applied to the query and the value
+// projection to the result, so that all heads read one latent row per token, the same in the
+// engine's cache and in training. That one form is used everywhere, which is what makes a rollout's
+// logprobs the learner's, bit for bit; its price in training is scores over kv_lora_rank + rope_dim
+// instead of nope_dim + rope_dim channels. Backward owes no bits to a rollout and is in expanded
+// form: keys and values of every head are made from the latent rows, and a pair of query and key
+// costs a third of the products.
 
 #include "libs/model/pass.h"
 #include "libs/ops/embedding.h"
@@ -16,15 +18,16 @@ namespace hone {
 using kernels::GemmArgs;
 using kernels::Layout;
 
-kernels::AttentionArgs Transformer::AttentionOf(const Pass& pass, int64_t layer,
-                                                const SavedBlock& s) const {
-  const Matrix keys = pass.cache ? pass.cache->Layer(layer) : s.kv;
-  const bool mla = config_.attention == ModelConfig::Attention::kMla;
-  return {.q = s.query.data,
-          .k = keys.data,
-          .v = mla ? keys.data : keys.at(0, config_.kv_heads * config_.head_dim),
-          .out = s.attended.data,
-          .lse = s.lse,
+// q [N, H d], k [*, kv_heads d] and v [*, kv_heads dv] as `out` [N, H dv] attends to them.
+kernels::AttentionArgs Transformer::AttentionOf(const Pass& pass, const Matrix& q, const Matrix& k,
+                                                const Matrix& v, const Matrix& out,
+                                                float* lse) const {
+  const int64_t d = q.cols / config_.heads, dv = out.cols / config_.heads;
+  return {.q = q.data,
+          .k = k.data,
+          .v = v.data,
+          .out = out.data,
+          .lse = lse,
           .q_start = pass.arrays.q_start,
           .kv_start = pass.arrays.kv_start,
           .kv_rows = pass.arrays.kv_rows,
@@ -33,15 +36,42 @@ kernels::AttentionArgs Transformer::AttentionOf(const Pass& pass, int64_t layer,
           .total_kv_len = static_cast<int64_t>(pass.batch.kv_rows.size()),
           .sequences = pass.batch.sequences(),
           .heads = config_.heads,
-          .kv_heads = config_.kv_heads,
-          .d = config_.query_dim(),
-          .dv = config_.value_dim(),
-          .ldq = s.query.ld,
-          .ldk = keys.ld,
-          .ldv = keys.ld,
-          .head_v = config_.value_dim(),
+          .kv_heads = k.cols / d,
+          .d = d,
+          .dv = dv,
+          .ldq = q.ld,
+          .ldk = k.ld,
+          .ldv = v.ld,
+          .head_v = dv,
           .scale = static_cast<float>(config_.softmax_scale()),
           .dtype = pass.dtype()};
+}
+
+// Per head h of row n, out_h = x_h B_h (kNN) or x_h B_h^T (kNT) with the rows [first, first + rows)
+// of kv_b's head h as B_h. Heads begin at multiples of `stride_x` and `stride_out`; with 0 all take
+// the same x.
+void Transformer::MultiplyKvB(const Pass& pass, int64_t layer, Layout layout, int64_t first,
+                              int64_t rows, const Matrix& x, int64_t stride_x, const Matrix& out,
+                              int64_t stride_out) const {
+  const ModelConfig& c = config_;
+  const Matrix kv_b = pass.Weight(layout_.layers()[static_cast<size_t>(layer)].kv_b);
+  const bool transposed = layout == Layout::kNT;
+  pass.on.Run(pass.on.table().gemm, GemmArgs{.a = x.data,
+                                             .b = kv_b.at(first, 0),
+                                             .c = out.data,
+                                             .m = pass.tokens(),
+                                             .n = transposed ? rows : c.kv_lora_rank,
+                                             .k = transposed ? c.kv_lora_rank : rows,
+                                             .lda = x.ld,
+                                             .ldb = kv_b.ld,
+                                             .ldc = out.ld,
+                                             .batch = c.heads,
+                                             .stride_a = stride_x,
+                                             .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
+                                             .stride_c = stride_out,
+                                             .layout = layout,
+                                             .dtype = pass.dtype(),
+                                             .c_dtype = pass.dtype()});
 }
 
 void Transformer::Attention(const Pass& pass, int64_t layer, SavedBlock& s, const Matrix& x,
@@ -55,38 +85,14 @@ void Transformer::Attention(const Pass& pass, int64_t layer, SavedBlock& s, cons
   s.projected = pass.New(w.input.rows);
   ops::Linear(pass.on, s.attention_in, pass.Weight(w.input), s.projected, {},
               pass.Bias(w.input_bias));
-  const bool mla = c.attention == ModelConfig::Attention::kMla;
-  mla ? ProjectMla(pass, layer, s) : ProjectGqa(pass, layer, s);
-  if (pass.cache) ops::ScatterRows(pass.on, s.kv, pass.arrays.cache_rows, pass.cache->Layer(layer));
-
-  s.attended = pass.New(c.heads * c.value_dim());
   s.lse = pass.NewRstd(c.heads);
-  pass.on.Run(pass.on.table().attention, AttentionOf(pass, layer, s));
-  s.output_in = s.attended;
-  if (mla) {  // per head: output_in_h = attended_h Wv_h^T
-    s.output_in = pass.New(c.heads * c.v_dim);
-    const Matrix kv_b = pass.Weight(w.kv_b);
-    pass.on.Run(pass.on.table().gemm, GemmArgs{.a = s.attended.data,
-                                               .b = kv_b.at(c.nope_dim, 0),
-                                               .c = s.output_in.data,
-                                               .m = pass.tokens(),
-                                               .n = c.v_dim,
-                                               .k = c.kv_lora_rank,
-                                               .lda = s.attended.ld,
-                                               .ldb = kv_b.ld,
-                                               .ldc = s.output_in.ld,
-                                               .batch = c.heads,
-                                               .stride_a = c.kv_lora_rank,
-                                               .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
-                                               .stride_c = c.v_dim,
-                                               .layout = Layout::kNT,
-                                               .dtype = pass.dtype(),
-                                               .c_dtype = pass.dtype()});
-  }
+  s.output_in = pass.New(c.heads * c.v_dim);
+  c.attention == ModelConfig::Attention::kMla ? AttentionMla(pass, layer, s)
+                                              : AttentionGqa(pass, layer, s);
   ops::Linear(pass.on, s.output_in, pass.Weight(w.output), out, x, pass.Bias(w.output_bias));
 }
 
-void Transformer::ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) const {
+void Transformer::AttentionMla(const Pass& pass, int64_t layer, SavedBlock& s) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
   const auto eps = static_cast<float>(c.lora_norm_eps);
@@ -110,31 +116,26 @@ void Transformer::ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) con
   ops::Rope(pass.on, rope_, positions, s.projected.Cols(latent + c.kv_lora_rank, c.rope_dim),
             c.rope_dim, s.kv.Cols(c.kv_lora_rank, c.rope_dim), c.rope_dim, 1);
 
+  const Matrix keys = StoreKeys(pass, layer, s);
+
+  // What follows is not kept: backward has another form.
+  const Arena::Mark mark = pass.arena.mark();
   const int64_t wide = c.query_dim();
-  s.query = pass.New(c.heads * wide);
-  const Matrix kv_b = pass.Weight(w.kv_b);
-  // Per head: query_h = [q_nope_h Wk_h | rope(q_rope_h)].
-  pass.on.Run(pass.on.table().gemm, GemmArgs{.a = s.q_full.data,
-                                             .b = kv_b.data,
-                                             .c = s.query.data,
-                                             .m = pass.tokens(),
-                                             .n = c.kv_lora_rank,
-                                             .k = c.nope_dim,
-                                             .lda = s.q_full.ld,
-                                             .ldb = kv_b.ld,
-                                             .ldc = s.query.ld,
-                                             .batch = c.heads,
-                                             .stride_a = qk,
-                                             .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
-                                             .stride_c = wide,
-                                             .layout = Layout::kNN,
-                                             .dtype = pass.dtype(),
-                                             .c_dtype = pass.dtype()});
-  ops::Rope(pass.on, rope_, positions, s.q_full.Cols(c.nope_dim, c.rope_dim), qk,
-            s.query.Cols(c.kv_lora_rank, c.rope_dim), wide, c.heads);
+  const Matrix query = pass.New(c.heads * wide), attended = pass.New(c.heads * c.kv_lora_rank);
+  const Matrix q_rope = s.q_full.Cols(c.nope_dim, c.rope_dim);
+  // Per head: query_h = [q_nope_h Wk_h | rope(q_rope_h)], output_in_h = attended_h Wv_h^T.
+  MultiplyKvB(pass, layer, Layout::kNN, 0, c.nope_dim, s.q_full, qk, query, wide);
+  ops::Rope(pass.on, rope_, positions, q_rope, qk, query.Cols(c.kv_lora_rank, c.rope_dim), wide,
+            c.heads);
+  pass.on.Run(pass.on.table().attention,
+              AttentionOf(pass, query, keys, keys.Cols(0, c.kv_lora_rank), attended, s.lse));
+  MultiplyKvB(pass, layer, Layout::kNT, c.nope_dim, c.v_dim, attended, c.kv_lora_rank, s.output_in,
+              c.v_dim);
+  pass.arena.Release(mark);
+  if (pass.keep) ops::Rope(pass.on, rope_, positions, q_rope, qk, q_rope, qk, c.heads);
 }
 
-void Transformer::ProjectGqa(const Pass& pass, int64_t layer, SavedBlock& s) const {
+void Transformer::AttentionGqa(const Pass& pass, int64_t layer, SavedBlock& s) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
   const int32_t* positions = pass.arrays.positions;
@@ -160,83 +161,29 @@ void Transformer::ProjectGqa(const Pass& pass, int64_t layer, SavedBlock& s) con
   ops::Rope(pass.on, rope_, positions, s.query, c.head_dim, s.query, c.head_dim, c.heads);
   const Matrix k = s.kv.Cols(0, k_dim);
   ops::Rope(pass.on, rope_, positions, k, c.head_dim, k, c.head_dim, c.kv_heads);
+  const Matrix keys = StoreKeys(pass, layer, s);
+  pass.on.Run(pass.on.table().attention, AttentionOf(pass, s.query, keys.Cols(0, k_dim),
+                                                     keys.Cols(k_dim, k_dim), s.output_in, s.lse));
+}
+
+// Where attention reads keys and values: the cache, which gets these, or what is here.
+Matrix Transformer::StoreKeys(const Pass& pass, int64_t layer, const SavedBlock& s) const {
+  if (pass.cache == nullptr) return s.kv;
+  ops::ScatterRows(pass.on, s.kv, pass.arrays.cache_rows, pass.cache->Layer(layer));
+  return pass.cache->Layer(layer);
 }
 
 void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
                                     const Matrix& dx) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
-  const bool mla = c.attention == ModelConfig::Attention::kMla;
   const Matrix doutput_in = pass.New(c.heads * c.v_dim);
   ops::LinearBackward(pass.on, s.output_in, pass.Weight(w.output), dx, doutput_in,
                       pass.Gradient(w.output));
   ops::BiasBackward(pass.on, dx, pass.BiasGradient(w.output_bias));
-  Matrix dattended = doutput_in;
-  if (mla) {
-    const Matrix kv_b = pass.Weight(w.kv_b);
-    dattended = pass.New(c.heads * c.kv_lora_rank);
-    GemmArgs gemm{.a = doutput_in.data,
-                  .b = kv_b.at(c.nope_dim, 0),
-                  .c = dattended.data,
-                  .m = pass.tokens(),
-                  .n = c.kv_lora_rank,
-                  .k = c.v_dim,
-                  .lda = doutput_in.ld,
-                  .ldb = kv_b.ld,
-                  .ldc = dattended.ld,
-                  .batch = c.heads,
-                  .stride_a = c.v_dim,
-                  .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
-                  .stride_c = c.kv_lora_rank,
-                  .layout = Layout::kNN,
-                  .dtype = pass.dtype(),
-                  .c_dtype = pass.dtype()};
-    pass.on.Run(pass.on.table().gemm, gemm);
-    if (const Matrix dkv_b = pass.Gradient(w.kv_b); !dkv_b.empty()) {
-      // dWv_h += doutput_in_h^T attended_h
-      gemm.b = s.attended.data;
-      gemm.c = dkv_b.at(c.nope_dim, 0);
-      gemm.add = gemm.c;
-      gemm.m = c.v_dim;
-      gemm.k = pass.tokens();
-      gemm.ldb = s.attended.ld;
-      gemm.ldc = dkv_b.ld;
-      gemm.stride_b = c.kv_lora_rank;
-      gemm.stride_c = (c.nope_dim + c.v_dim) * dkv_b.ld;
-      gemm.layout = Layout::kTN;
-      gemm.c_dtype = DType::kF32;
-      pass.on.Run(pass.on.table().gemm, gemm);
-    }
-  }
-
-  const Matrix dquery = pass.New(c.heads * c.query_dim());
-  const Matrix dkv32 = pass.arena.NewMatrix(pass.tokens(), c.kv_width(), DType::kF32);
-  pass.on.Zero(dkv32.data, dkv32.rows * dkv32.cols * 4);
-  kernels::AttentionArgs forward = AttentionOf(pass, layer, s);
-  pass.on.Run(pass.on.table().attention_backward,
-              kernels::AttentionBackwardArgs{
-                  .forward = forward,
-                  .dout = dattended.data,
-                  .dq = dquery.data,
-                  .dk = dkv32.f32(),
-                  .dv = mla ? dkv32.f32() : dkv32.f32() + c.kv_heads * c.head_dim,
-                  .lddq = dquery.ld,
-                  .lddk = dkv32.ld,
-                  .lddv = dkv32.ld,
-                  .cluster_start = pass.arrays.cluster_start,
-                  .clusters = static_cast<int64_t>(pass.batch.cluster_start.size()) - 1});
-  Matrix dkv = dkv32;
-  if (pass.dtype() != DType::kF32) {
-    dkv = pass.New(c.kv_width());
-    pass.on.Run(pass.on.table().cast, kernels::CastArgs{.x = dkv32.data,
-                                                        .y = dkv.data,
-                                                        .n = dkv.rows * dkv.cols,
-                                                        .from = DType::kF32,
-                                                        .to = pass.dtype()});
-  }
   const Matrix dprojected = pass.New(w.input.rows);
-  mla ? ProjectMlaBackward(pass, layer, s, dquery, dkv, dprojected)
-      : ProjectGqaBackward(pass, layer, s, dquery, dkv, dprojected);
+  c.attention == ModelConfig::Attention::kMla ? MlaBackward(pass, layer, s, doutput_in, dprojected)
+                                              : GqaBackward(pass, layer, s, doutput_in, dprojected);
   const Matrix dattention_in = pass.New(c.hidden);
   ops::LinearBackward(pass.on, s.attention_in, pass.Weight(w.input), dprojected, dattention_in,
                       pass.Gradient(w.input));
@@ -245,84 +192,104 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
                        dx, pass.Gradient(w.attention_norm), dx);
 }
 
-void Transformer::ProjectMlaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
-                                     const Matrix& dquery, const Matrix& dkv,
-                                     const Matrix& dprojected) const {
+// Returns the gradients of k and v, f32 side by side, and writes that of q.
+Matrix Transformer::AttentionGradients(const Pass& pass, const SavedBlock& s, const Matrix& q,
+                                 const Matrix& k, const Matrix& v, const Matrix& doutput_in,
+                                 const Matrix& dq) const {
+  const Matrix dkv = pass.arena.NewMatrix(pass.tokens(), k.cols + v.cols, DType::kF32);
+  pass.on.Zero(dkv.data, dkv.rows * dkv.cols * 4);
+  pass.on.Run(pass.on.table().attention_backward,
+              kernels::AttentionBackwardArgs{
+                  .forward = AttentionOf(pass, q, k, v, s.output_in, s.lse),
+                  .dout = doutput_in.data,
+                  .dq = dq.data,
+                  .dk = dkv.f32(),
+                  .dv = dkv.f32() + k.cols,
+                  .lddq = dq.ld,
+                  .lddk = dkv.ld,
+                  .lddv = dkv.ld,
+                  .cluster_start = pass.arrays.cluster_start,
+                  .clusters = static_cast<int64_t>(pass.batch.cluster_start.size()) - 1});
+  return dkv;
+}
+
+void Transformer::MlaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
+                              const Matrix& doutput_in, const Matrix& dprojected) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
   const int32_t* positions = pass.arrays.positions;
-  const int64_t qk = c.nope_dim + c.rope_dim;
-  const int64_t wide = c.query_dim();
-  const int64_t latent = w.input.rows - c.kv_lora_rank - c.rope_dim;
-  const Matrix dq_full =
-      c.q_lora_rank > 0 ? pass.New(c.heads * qk) : dprojected.Cols(0, c.heads * qk);
-  ops::Rope(pass.on, rope_, positions, dquery.Cols(c.kv_lora_rank, c.rope_dim), wide,
-            dq_full.Cols(c.nope_dim, c.rope_dim), qk, c.heads, /*inverse=*/true);
-  const Matrix kv_b = pass.Weight(w.kv_b);
-  GemmArgs gemm{.a = dquery.data,
-                .b = kv_b.data,
-                .c = dq_full.data,
-                .m = pass.tokens(),
-                .n = c.nope_dim,
-                .k = c.kv_lora_rank,
-                .lda = dquery.ld,
-                .ldb = kv_b.ld,
-                .ldc = dq_full.ld,
-                .batch = c.heads,
-                .stride_a = wide,
-                .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
-                .stride_c = qk,
-                .layout = Layout::kNT,
-                .dtype = pass.dtype(),
-                .c_dtype = pass.dtype()};
-  pass.on.Run(pass.on.table().gemm, gemm);
-  if (const Matrix dkv_b = pass.Gradient(w.kv_b); !dkv_b.empty()) {
-    // dWk_h += q_nope_h^T dquery_h
-    gemm.a = s.q_full.data;
-    gemm.b = dquery.data;
-    gemm.c = dkv_b.data;
-    gemm.add = gemm.c;
-    gemm.m = c.nope_dim;
-    gemm.n = c.kv_lora_rank;
-    gemm.k = pass.tokens();
-    gemm.lda = s.q_full.ld;
-    gemm.ldb = dquery.ld;
-    gemm.ldc = dkv_b.ld;
-    gemm.stride_a = qk;
-    gemm.stride_b = wide;
-    gemm.stride_c = (c.nope_dim + c.v_dim) * dkv_b.ld;
-    gemm.layout = Layout::kTN;
-    gemm.c_dtype = DType::kF32;
-    pass.on.Run(pass.on.table().gemm, gemm);
-  }
+  const int64_t qk = c.nope_dim + c.rope_dim, rank = c.kv_lora_rank;
+  const int64_t latent = w.input.rows - rank - c.rope_dim;
+  const Matrix compressed = s.kv.Cols(0, rank);
+  // Per head: k_h = [c Wk_h^T | rope(k_rope)], v_h = c Wv_h^T.
+  const Matrix k = pass.New(c.heads * qk), v = pass.New(c.heads * c.v_dim);
+  MultiplyKvB(pass, layer, Layout::kNT, 0, c.nope_dim, compressed, 0, k, qk);
+  MultiplyKvB(pass, layer, Layout::kNT, c.nope_dim, c.v_dim, compressed, 0, v, c.v_dim);
+  ops::Rope(pass.on, rope_, positions, s.projected.Cols(latent + rank, c.rope_dim), 0,
+            k.Cols(c.nope_dim, c.rope_dim), qk, c.heads);
+
+  const Matrix dq = c.q_lora_rank > 0 ? pass.New(c.heads * qk) : dprojected.Cols(0, c.heads * qk);
+  const Matrix dkv32 = AttentionGradients(pass, s, s.q_full, k, v, doutput_in, dq);
+  const Matrix dq_rope = dq.Cols(c.nope_dim, c.rope_dim);
+  ops::Rope(pass.on, rope_, positions, dq_rope, qk, dq_rope, qk, c.heads, /*inverse=*/true);
   if (c.q_lora_rank > 0) {
     const Matrix dq_a = pass.New(c.q_lora_rank);
-    ops::LinearBackward(pass.on, s.q_a, pass.Weight(w.q_b), dq_full, dq_a, pass.Gradient(w.q_b));
+    ops::LinearBackward(pass.on, s.q_a, pass.Weight(w.q_b), dq, dq_a, pass.Gradient(w.q_b));
     ops::RmsNormBackward(pass.on, s.projected.Cols(0, c.q_lora_rank), pass.Weight(w.q_a_norm),
                          s.q_a_rstd, dq_a, dprojected.Cols(0, c.q_lora_rank),
                          pass.Gradient(w.q_a_norm));
   }
-  ops::RmsNormBackward(pass.on, s.projected.Cols(latent, c.kv_lora_rank), pass.Weight(w.kv_a_norm),
-                       s.kv_a_rstd, dkv.Cols(0, c.kv_lora_rank),
-                       dprojected.Cols(latent, c.kv_lora_rank), pass.Gradient(w.kv_a_norm));
-  ops::Rope(pass.on, rope_, positions, dkv.Cols(c.kv_lora_rank, c.rope_dim), c.rope_dim,
-            dprojected.Cols(latent + c.kv_lora_rank, c.rope_dim), c.rope_dim, 1, /*inverse=*/true);
+
+  const Matrix dkv = pass.New(c.heads * (c.nope_dim + c.v_dim));
+  const Matrix dk_rope = dprojected.Cols(latent + rank, c.rope_dim);
+  pass.on.Run(pass.on.table().mla_keys_backward,
+              kernels::MlaKeysBackwardArgs{.dk = dkv32.f32(),
+                                           .dv = dkv32.f32() + k.cols,
+                                           .dkv = dkv.data,
+                                           .drope = dk_rope.data,
+                                           .n = pass.tokens(),
+                                           .heads = c.heads,
+                                           .nope = c.nope_dim,
+                                           .rope = c.rope_dim,
+                                           .value = c.v_dim,
+                                           .lddk = dkv32.ld,
+                                           .lddv = dkv32.ld,
+                                           .ldo = dk_rope.ld,
+                                           .dtype = pass.dtype()});
+  ops::Rope(pass.on, rope_, positions, dk_rope, c.rope_dim, dk_rope, c.rope_dim, 1,
+            /*inverse=*/true);
+  const Matrix dcompressed = pass.New(rank);
+  ops::LinearBackward(pass.on, compressed, pass.Weight(w.kv_b), dkv, dcompressed,
+                      pass.Gradient(w.kv_b));
+  ops::RmsNormBackward(pass.on, s.projected.Cols(latent, rank), pass.Weight(w.kv_a_norm),
+                       s.kv_a_rstd, dcompressed, dprojected.Cols(latent, rank),
+                       pass.Gradient(w.kv_a_norm));
 }
 
-void Transformer::ProjectGqaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
-                                     const Matrix& dquery, const Matrix& dkv,
-                                     const Matrix& dprojected) const {
+void Transformer::GqaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
+                              const Matrix& doutput_in, const Matrix& dprojected) const {
   const ParameterLayout::Layer& w = layout_.layers()[static_cast<size_t>(layer)];
   const ModelConfig& c = config_;
   const int32_t* positions = pass.arrays.positions;
   const int64_t q_dim = c.heads * c.head_dim;
   const int64_t k_dim = c.kv_heads * c.head_dim;
-  const Matrix dk = dkv.Cols(0, k_dim);
   const Matrix dprojected_q = dprojected.Cols(0, q_dim);
   const Matrix dprojected_k = dprojected.Cols(q_dim, k_dim);
-  const Matrix dq_to = c.qk_norm ? dquery : dprojected_q;
+  const Matrix dquery = c.qk_norm ? pass.New(q_dim) : dprojected_q;
+  Matrix dkv = AttentionGradients(pass, s, s.query, s.kv.Cols(0, k_dim), s.kv.Cols(k_dim, k_dim),
+                            doutput_in, dquery);
+  if (pass.dtype() != DType::kF32) {
+    const Matrix dkv32 = dkv;
+    dkv = pass.New(2 * k_dim);
+    pass.on.Run(pass.on.table().cast, kernels::CastArgs{.x = dkv32.data,
+                                                        .y = dkv.data,
+                                                        .n = dkv.rows * dkv.cols,
+                                                        .from = DType::kF32,
+                                                        .to = pass.dtype()});
+  }
+  const Matrix dk = dkv.Cols(0, k_dim);
   const Matrix dk_to = c.qk_norm ? dk : dprojected_k;
-  ops::Rope(pass.on, rope_, positions, dquery, c.head_dim, dq_to, c.head_dim, c.heads, true);
+  ops::Rope(pass.on, rope_, positions, dquery, c.head_dim, dquery, c.head_dim, c.heads, true);
   ops::Rope(pass.on, rope_, positions, dk, c.head_dim, dk_to, c.head_dim, c.kv_heads, true);
   if (c.qk_norm) {
     ops::RmsNormBackward(pass.on, s.q_raw, pass.Weight(w.q_norm), s.q_rstd, dquery, dprojected_q,

@@ -11,9 +11,10 @@ namespace {
 // Bytes per token of the arrays of one block's pass.
 struct Block {
   double attention = 0;  // forward, with the stream behind it
+  double temporary = 0;  // of attention: freed before the feed-forward
   double feed_forward = 0;
-  double statistics = 0;  // what only training keeps, attention's for the most part
-  double backward = 0;    // freed at the block's end
+  double statistics = 0;                                     // what only training keeps
+  double attention_backward = 0, feed_forward_backward = 0;  // freed at the end of each
 };
 
 Block BlockOf(const ModelConfig& c, bool sparse, DType dtype) {
@@ -23,7 +24,6 @@ Block BlockOf(const ModelConfig& c, bool sparse, DType dtype) {
   const auto heads = static_cast<double>(c.heads);
   const auto kv = static_cast<double>(c.kv_width());
   const double query = heads * static_cast<double>(c.query_dim());
-  const double attended = heads * static_cast<double>(c.value_dim());
   const double output_in = heads * static_cast<double>(c.v_dim);
   const bool bf16 = dtype != DType::kF32;
   Block r;
@@ -31,39 +31,45 @@ Block BlockOf(const ModelConfig& c, bool sparse, DType dtype) {
   double projected = 0;
   if (c.attention == ModelConfig::Attention::kMla) {
     const double q_full = heads * static_cast<double>(c.nope_dim + c.rope_dim);
-    const auto rank = static_cast<double>(c.q_lora_rank);
+    const auto rank = static_cast<double>(c.q_lora_rank),
+               kv_rank = static_cast<double>(c.kv_lora_rank);
     projected = (rank > 0 ? rank : q_full) + kv;
-    r.attention += b * (query + kv + output_in);
+    r.attention += b * kv;
+    r.temporary += b * (query + heads * kv_rank);
     r.statistics += f32;
-    r.backward += b * attended;
+    // Keys and values of every head, their gradients, and those of what they were made from.
+    r.attention_backward += (b + f32) * (q_full + output_in) +
+                            b * (heads * static_cast<double>(c.nope_dim + c.v_dim) + kv_rank);
     if (rank > 0) {
       r.attention += b * (rank + q_full);
       r.statistics += f32;
-      r.backward += b * (rank + q_full);
+      r.attention_backward += b * (rank + q_full);
     }
   } else {
     projected = query + kv;
+    r.attention_backward += f32 * kv + (bf16 ? b * kv : 0);
     if (c.qk_norm) {
       r.attention += b * (query + kv);
       r.statistics += f32 * static_cast<double>(c.heads + c.kv_heads);
+      r.attention_backward += b * query;
     }
   }
-  r.attention += b * (d + projected + attended + d);  // the last: the stream after attention
+  r.attention += b * (d + projected + output_in + d);  // the last: the stream after attention
   r.statistics += f32 * (1 + heads);
-  r.backward += b * (output_in + query + projected + d) + f32 * kv + (bf16 ? b * kv : 0);
+  r.attention_backward += b * (output_in + projected + d);
   // Feed-forward.
   r.feed_forward += b * d;
   r.statistics += f32;
-  r.backward += b * d;
+  r.feed_forward_backward += b * d;
   const auto dense = static_cast<double>(sparse ? c.moe.shared_width : c.dense_width);
   r.feed_forward += b * 3 * dense;
-  r.backward += b * 3 * dense;
+  r.feed_forward_backward += b * 3 * dense;
   if (!sparse) return r;
   const auto k = static_cast<double>(c.moe.experts_per_token);
   const auto experts = static_cast<double>(c.moe.experts);
   const double routed = k * (2 * d + 3 * static_cast<double>(c.moe.width));
   r.feed_forward += b * routed + f32 * (2 * experts + 4 * k);
-  r.backward += b * routed + f32 * (experts + k) + (bf16 ? b * experts : 0);
+  r.feed_forward_backward += b * routed + f32 * (experts + k) + (bf16 ? b * experts : 0);
   return r;
 }
 
@@ -109,11 +115,15 @@ double ActivationBytesPerToken(const ModelConfig& c, DType dtype,
   double kept = 0, backward = 0;
   for (const bool sparse : c.sparse) {
     const Block block = BlockOf(c, sparse, dtype);
-    double forward = block.attention + block.feed_forward + block.statistics, again = 0;
+    const double attention = block.attention + block.statistics;
+    const double forward = attention + block.feed_forward;
+    double again = 0, attention_again = 0;
     if (checkpointing == ActivationCheckpointing::kFeedForward) again = block.feed_forward;
-    if (checkpointing == ActivationCheckpointing::kLayer) again = forward;
+    if (checkpointing == ActivationCheckpointing::kLayer)
+      again = forward, attention_again = attention;
     kept += forward - again + Bytes(d, dtype);  // and the stream behind it
-    backward = std::max(backward, again + block.backward);
+    backward = std::max({backward, attention_again + block.temporary,
+                         again + block.feed_forward_backward, again + block.attention_backward});
   }
   // The embedding, the final norm, and the gradient that the head hands back.
   return kept + backward + Bytes(2 * d, dtype) + 4 + 4 * d +
@@ -130,7 +140,7 @@ RolloutMemory MemoryOfRollout(const ModelConfig& c, const MemoryUse& use) {
   double block = 0;
   for (const bool sparse : c.sparse) {
     const Block b = BlockOf(c, sparse, use.dtype);
-    block = std::max(block, b.attention + b.feed_forward);
+    block = std::max(block, b.attention + std::max(b.temporary, b.feed_forward));
   }
   const auto d = static_cast<double>(c.hidden);
   m.activations = (block + Bytes(2 * d, use.dtype)) * static_cast<double>(use.batch_tokens);

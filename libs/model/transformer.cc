@@ -114,7 +114,9 @@ void Transformer::Backward(const Device& on, Arena& arena, const Weights& weight
       pass.merged_begin = layer.merged_begin;
       on.Zero(pass.dmerged, layer.merged_size * static_cast<int64_t>(sizeof(float)));
     }
+    const Arena::Mark feed_forward = arena.mark();
     FeedForwardBackward(pass, l, s, dx);
+    arena.Release(feed_forward);
     AttentionBackward(pass, l, s, dx);
     if (layer.merged_size > 0)
       AdapterBackward(on, arena, layout_, l, weights, pass.dmerged, gradients);

@@ -23,14 +23,13 @@ struct SavedBlock {
   Matrix projected;     // [N, P] q|c|k_rope (MLA), q_a|c|k_rope (q_lora), q|k|v (GQA)
   float* q_a_rstd = nullptr;
   Matrix q_a;     // [N, rq] after its norm
-  Matrix q_full;  // [N, H (dn + dr)] when q_lora, else a view of projected
+  Matrix q_full;  // MLA: [N, H (dn + dr)], rotated; a view of projected without q_lora
   float* kv_a_rstd = nullptr;
   float* q_rstd = nullptr;  // Qwen3 head norms
   float* k_rstd = nullptr;
   Matrix q_raw, k_raw;   // Qwen3: before the head norms
-  Matrix query;          // [N, H * query_dim]
+  Matrix query;          // GQA: [N, H * head_dim], rotated
   Matrix kv;             // [N, kv_width]
-  Matrix attended;       // [N, H * value_dim]
   float* lse = nullptr;  // [N, H]
   Matrix output_in;      // [N, H * v_dim]
   Matrix middle;         // [N, D] residual stream after attention
@@ -94,23 +93,31 @@ class Transformer {
 
   void Attention(const Pass& pass, int64_t layer, SavedBlock& s, const Matrix& x,
                  const Matrix& out) const;
-  void ProjectMla(const Pass& pass, int64_t layer, SavedBlock& s) const;
-  void ProjectGqa(const Pass& pass, int64_t layer, SavedBlock& s) const;
+  // From s.projected to s.output_in.
+  void AttentionMla(const Pass& pass, int64_t layer, SavedBlock& s) const;
+  void AttentionGqa(const Pass& pass, int64_t layer, SavedBlock& s) const;
+  Matrix StoreKeys(const Pass& pass, int64_t layer, const SavedBlock& s) const;
   // An empty `out` is not wanted: only what backward needs is computed.
   void FeedForward(const Pass& pass, int64_t layer, SavedBlock& s, const Matrix& x,
                    const Matrix& out) const;
   void Route(const Pass& pass, int64_t layer, SavedBlock& s) const;
   void AttentionBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
                          const Matrix& dx) const;
-  void ProjectMlaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
-                          const Matrix& dquery, const Matrix& dkv, const Matrix& dprojected) const;
-  void ProjectGqaBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
-                          const Matrix& dquery, const Matrix& dkv, const Matrix& dprojected) const;
+  void MlaBackward(const Pass& pass, int64_t layer, const SavedBlock& s, const Matrix& doutput_in,
+                   const Matrix& dprojected) const;
+  void GqaBackward(const Pass& pass, int64_t layer, const SavedBlock& s, const Matrix& doutput_in,
+                   const Matrix& dprojected) const;
+  Matrix AttentionGradients(const Pass& pass, const SavedBlock& s, const Matrix& q, const Matrix& k,
+                      const Matrix& v, const Matrix& doutput_in, const Matrix& dq) const;
   void FeedForwardBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
                            const Matrix& dx) const;
   void RoutedBackward(const Pass& pass, int64_t layer, const SavedBlock& s, const Matrix& dout,
                       const Matrix& dffn_in) const;
-  kernels::AttentionArgs AttentionOf(const Pass& pass, int64_t layer, const SavedBlock& s) const;
+  kernels::AttentionArgs AttentionOf(const Pass& pass, const Matrix& q, const Matrix& k,
+                                     const Matrix& v, const Matrix& out, float* lse) const;
+  void MultiplyKvB(const Pass& pass, int64_t layer, kernels::Layout layout, int64_t first,
+                   int64_t rows, const Matrix& x, int64_t stride_x, const Matrix& out,
+                   int64_t stride_out) const;
 
   const ModelConfig config_;
   const ParameterLayout layout_;

@@ -38,6 +38,7 @@ std::vector<std::string> MissingEntries(const kernels::Table& table) {
   HONE_ENTRY(embedding_backward);
   HONE_ENTRY(attention);
   HONE_ENTRY(attention_backward);
+  HONE_ENTRY(mla_keys_backward);
   HONE_ENTRY(route);
   HONE_ENTRY(route_backward);
   HONE_ENTRY(sequence_balance);

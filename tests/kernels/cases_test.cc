@@ -10,6 +10,7 @@
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
 #include "tests/kernels/cases/optimizer.h"
+#include "tests/kernels/cases/rope.h"
 #include "tests/kernels/cases/rows.h"
 #include "tests/kernels/emulated/emulated.h"
 #include "tests/testing/test.h"
@@ -159,6 +160,7 @@ TEST_CASE("grouped_gemm is right, batch-invariant and the same on any threads", 
 }
 TEST_CASE("row kernels are right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(RowCases());
+  CheckAll(RopeCases());
   CheckAll(BiasCases());
 }
 TEST_CASE("attention is right, batch-invariant and the same on any threads", "[kernels]") {
@@ -193,7 +195,7 @@ TEST_CASE("optimiser kernels are right and the same on any threads", "[kernels]"
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), BiasCases(),
+  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), RopeCases(), BiasCases(),
                             AttentionCases(), MoeCases(), HeadCases(), OptimizerCases()})
     all.insert(all.end(), cases.begin(), cases.end());
   return all;

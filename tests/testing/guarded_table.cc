@@ -160,6 +160,7 @@ Table MakeTable() {
   HONE_GUARD(embedding_backward);
   HONE_GUARD(attention);
   HONE_GUARD(attention_backward);
+  HONE_GUARD(mla_keys_backward);
   HONE_GUARD(route);
   HONE_GUARD(route_backward);
   HONE_GUARD(sequence_balance);

@@ -170,7 +170,7 @@ inline Case AttentionCase(const AttentionShape& s) {
   return r;
 }
 
-// [N, ldq], [total, ldk], [total, ldv]; in latent form the gradient of v is in that of k.
+// [N, ldq], [total, ldk], [total, ldv].
 struct AttentionGradients {
   Numbers q, k, v;
 };
@@ -182,7 +182,6 @@ inline AttentionGradients AttentionGradientsReference(const AttentionLayout& l,
   const AttentionShape& s = l.shape;
   const AttentionOutput o = AttentionReference(l, in.q, in.k, in.v, in.scale);
   AttentionGradients g{Numbers(in.q.size()), Numbers(in.k.size()), Numbers(in.v.size())};
-  Numbers& dv = s.latent ? g.k : g.v;
   for (size_t i = 0; i < s.sequences.size(); ++i)
     for (int64_t row = l.q_start[i]; row < l.q_start[i + 1]; ++row)
       for (int64_t h = 0; h < s.heads; ++h) {
@@ -203,7 +202,7 @@ inline AttentionGradients AttentionGradientsReference(const AttentionLayout& l,
             g.q[q + c] += ds * in.k[k + c];
             g.k[k + c] += ds * in.q[q + c];
           }
-          for (int64_t c = 0; c < s.dv; ++c) dv[v + c] += p * dout[out + c];
+          for (int64_t c = 0; c < s.dv; ++c) g.v[v + c] += p * dout[out + c];
         }
       }
   return g;
@@ -216,13 +215,9 @@ inline AttentionGradients AttentionGradientsByDifferences(const AttentionLayout&
   const auto loss = [&](const Numbers& q, const Numbers& k, const Numbers& v) {
     return Dot(AttentionReference(l, q, k, v, in.scale).out, dout);
   };
-  const bool latent = l.shape.latent;
-  AttentionGradients g;
-  g.q = Gradient([&](const Numbers& x) { return loss(x, in.k, in.v); }, in.q);
-  g.k = Gradient([&](const Numbers& x) { return loss(in.q, x, latent ? x : in.v); }, in.k);
-  g.v = latent ? Numbers(in.v.size())
-               : Gradient([&](const Numbers& x) { return loss(in.q, in.k, x); }, in.v);
-  return g;
+  return {Gradient([&](const Numbers& x) { return loss(x, in.k, in.v); }, in.q),
+          Gradient([&](const Numbers& x) { return loss(in.q, x, in.v); }, in.k),
+          Gradient([&](const Numbers& x) { return loss(in.q, in.k, x); }, in.v)};
 }
 
 inline Case AttentionBackwardCase(const AttentionShape& s) {
@@ -239,16 +234,15 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
   r.job = [=](DType dtype, int64_t, int64_t) {
     const AttentionLayout& l = *layout;
     const AttentionInputs in(l);
-    const Array q(in.q, dtype), k(in.k, dtype), v = s.latent ? k : Array(in.v, dtype),
-                                                d(dout(), dtype);
+    const Array q(in.q, dtype), k(in.k, dtype), v(in.v, dtype), d(dout(), dtype);
     const AttentionOutput o = AttentionReference(l, in.q, in.k, in.v, in.scale);
     const Array out(o.out, dtype), lse(o.lse, DType::kF32);
     const Array qs = Array::Of(l.q_start), ks = Array::Of(l.kv_start), rows = Array::Of(l.kv_rows);
     // Gradients lie in arrays of other widths than the values.
     const int64_t lddq = s.heads * s.d + (s.aligned ? 8 : 1), lddk = s.kv_heads * s.d + 2;
-    const int64_t lddv = s.latent ? lddk : s.kv_heads * s.dv + 1;
+    const int64_t lddv = s.kv_heads * s.dv + 1;
     const Array dq(l.rows() * lddq, dtype), dk(Random(l.total * lddk, 55), DType::kF32);
-    const Array dv = s.latent ? dk : Array(Random(l.total * lddv, 56), DType::kF32);
+    const Array dv(Random(l.total * lddv, 56), DType::kF32);
     const int32_t sequences = static_cast<int32_t>(s.sequences.size());
     std::vector<int32_t> cluster{0, sequences};
     if (s.shared == 0) {
@@ -313,8 +307,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
       return x;
     };
     const Numbers dk_want = added(want.k, l.ldk, s.kv_heads * s.d, s.kv_heads * s.d + 2, 55);
-    const Numbers dv_want =
-        s.latent ? dk_want : added(want.v, l.ldv, s.kv_heads * s.dv, s.kv_heads * s.dv + 1, 56);
+    const Numbers dv_want = added(want.v, l.ldv, s.kv_heads * s.dv, s.kv_heads * s.dv + 1, 56);
     Numbers all;
     for (int64_t n = 0; n < l.rows(); ++n) {
       const Numbers row = Slice(want.q, n * l.ldq, n * l.ldq + s.heads * s.d);
@@ -330,12 +323,11 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
 // Small enough for gradients by differences.
 inline std::vector<AttentionShape> SmallAttentionBackwardShapes() {
   return {{"one key", {{1, 1}}, 1, 1, 2, 2},
-          {"latent", {{4, 4}, {1, 5}, {3, 6}}, 4, 1, 7, 5, true},
           {"shared prompt", {{3, 5}, {4, 6}}, 4, 2, 3, 4, false, 2},
           {"chunks", {{40, 80}}, 2, 1, 2, 3},
           {"aligned", {{5, 9}, {3, 3}}, 2, 1, 16, 8, false, 0, true},
           {"wide", {{2, 3}}, 1, 1, 136, 24, false, 0, true},
-          {"wide latent", {{2, 3}}, 1, 1, 272, 256, true, 0, true}};
+          {"a key head for each", {{3, 5}, {2, 4}}, 3, 3, 7, 5, false, 2}};
 }
 
 inline std::vector<Case> AttentionCases() {
@@ -370,9 +362,19 @@ inline std::vector<Case> AttentionCases() {
     all.push_back(AttentionCase(s));
   for (const AttentionShape& s : SmallAttentionBackwardShapes())
     all.push_back(AttentionBackwardCase(s));
-  // Warpgroups of 64 vectors (or 63, of three heads) or keys, two to a tile; several tiles of both;
-  // bare decoding.
+  // Heads of MLA's backward, of real models and of odd widths. Warpgroups of 64 vectors (or 63, of
+  // three heads) or keys, two to a tile; several tiles of both; bare decoding.
   for (const AttentionShape& s : std::vector<AttentionShape>{
+           {"192/128 channels",
+            {{70, 91}, {1, 130}, {0, 0}, {33, 54}, {9, 64}},
+            2,
+            2,
+            192,
+            128,
+            false,
+            21,
+            true},
+           {"201/133 channels", {{35, 70}, {66, 101}}, 3, 3, 201, 133, false, 35},
            {"64 channels",
             {{70, 91}, {1, 150}, {0, 0}, {101, 101}, {9, 64}},
             6,
@@ -392,7 +394,7 @@ inline std::vector<Case> AttentionBenchCases() {
   std::vector<Case> all;
   all.push_back(AttentionCase({"decode 256 x 35 keys, MLA 4x40/32", decode, 4, 1, 40, 32, true}));
   all.push_back(AttentionCase({"train 64 x 40, MLA 4x40/32", train, 4, 1, 40, 32, true}));
-  all.push_back(AttentionBackwardCase({"train 64 x 40, MLA 4x40/32", train, 4, 1, 40, 32, true}));
+  all.push_back(AttentionBackwardCase({"train 64 x 40, 4x20/16", train, 4, 4, 20, 16}));
   all.push_back(AttentionCase(
       {"decode 16 x 1024, GQA 12/2x64", std::vector<Sequence>(16, {1, 1024}), 12, 2, 64, 64}));
   all.push_back(AttentionCase(

@@ -11,6 +11,7 @@ struct GemmShape {
   int64_t pad = 0;  // of all leading dimensions
   int add = 0;      // 0 none, 1 another array, 2 c itself
   DType c_dtype = DType::kF32;
+  bool one_a = false;  // for the whole batch
 };
 
 inline const char* LayoutName(Layout l) {
@@ -22,13 +23,14 @@ inline Case GemmCase(const GemmShape& s) {
   const int64_t lda = (tn ? s.m : s.k) + s.pad, a_size = (tn ? s.k : s.m) * lda;
   const int64_t ldb = (nt ? s.k : s.n) + s.pad, b_size = (nt ? s.n : s.k) * ldb;
   const int64_t ldc = s.n + s.pad, c_size = s.m * ldc;
+  const int64_t stride_a = s.one_a ? 0 : a_size;
   const auto a = [=] { return Random(s.batch * a_size, 1); };
   const auto b = [=] { return Random(s.batch * b_size, 2); };
   const auto c = [=] { return Random(s.batch * c_size, 3); };
   Case r;
   r.name = std::string("gemm ") + LayoutName(s.layout) + " " + std::to_string(s.m) + "x" +
            std::to_string(s.n) + "x" + std::to_string(s.k) +
-           (s.batch > 1 ? " batch " + std::to_string(s.batch) : "") +
+           (s.batch > 1 ? " batch " + std::to_string(s.batch) : "") + (s.one_a ? " of one a" : "") +
            (s.pad > 0 ? " pad " + std::to_string(s.pad) : "") +
            (s.add > 0 ? " add " + std::to_string(s.add) : "") +
            (s.c_dtype == DType::kBF16 ? " -> bf16" : "");
@@ -53,7 +55,7 @@ inline Case GemmCase(const GemmShape& s) {
                      .ldb = ldb,
                      .ldc = ldc,
                      .batch = s.batch,
-                     .stride_a = a_size,
+                     .stride_a = stride_a,
                      .stride_b = b_size,
                      .stride_c = c_size,
                      .layout = s.layout,
@@ -84,7 +86,7 @@ inline Case GemmCase(const GemmShape& s) {
         for (int64_t n = 0; n < s.n; ++n) {
           double sum = s.add == 0 ? 0 : cv[i * c_size + m * ldc + n];
           for (int64_t k = 0; k < s.k; ++k)
-            sum += av[i * a_size + (tn ? k * lda + m : m * lda + k)] *
+            sum += av[i * stride_a + (tn ? k * lda + m : m * lda + k)] *
                    bv[i * b_size + (nt ? n * ldb + k : k * ldb + n)];
           out.push_back(sum);
         }
@@ -113,7 +115,9 @@ inline std::vector<Case> GemmCases() {
                                                      {l, 264, 520, 192, 1, 0, 2},
                                                      {l, 64, 192, 72, 1, 0, 0, DType::kBF16},
                                                      {l, 200, 264, 136, 1, 8, 1},
-                                                     {l, 70, 72, 80, 3, 8, 2, DType::kBF16}})
+                                                     {l, 70, 72, 80, 3, 8, 2, DType::kBF16},
+                                                     {l, 70, 72, 80, 3, 0, 0, DType::kBF16, true},
+                                                     {l, 9, 20, 35, 2, 3, 0, DType::kF32, true}})
       all.push_back(GemmCase(s));
   // Long sums take the blocked path, if the rows are many.
   all.push_back(GemmCase({Layout::kNT, 63, 70, 1100, 1, 1, 1}));

@@ -132,77 +132,6 @@ inline Case RmsNormBackwardCase(const NormShape& s) {
   return r;
 }
 
-struct RopeShape {
-  int64_t n, heads, d, gap;
-  bool interleaved, inverse;
-};
-
-inline Case RopeCase(const RopeShape& s) {
-  const int64_t head = s.d + s.gap, ld = s.heads * head, max = 37;
-  const auto x = [=] { return Random(s.n * ld, 21); };
-  Numbers table;
-  for (int64_t p = 0; p < max; ++p)
-    for (int64_t j = 0; j < s.d / 2; ++j) {
-      const double angle = p * std::pow(100.0, -2.0 * j / s.d);
-      table.push_back(static_cast<float>(std::cos(angle)));
-      table.push_back(static_cast<float>(std::sin(angle)));
-    }
-  std::vector<int32_t> positions(s.n);
-  for (int64_t i = 0; i < s.n; ++i) positions[i] = static_cast<int32_t>((i * 7) % max);
-  Case r;
-  r.name = "rope " + std::to_string(s.n) + "x" + std::to_string(s.heads) + "x" +
-           std::to_string(s.d) + (s.interleaved ? " interleaved" : "") +
-           (s.inverse ? " inverse" : "");
-  r.rows = s.n;
-  r.bf16_tolerance = 4e-3;
-  r.bytes = 8.0 * s.n * s.heads * s.d;
-  r.has = [](const Table& t) { return t.rope != nullptr; };
-  r.job = [=](DType dtype, int64_t begin, int64_t end) {
-    const int64_t n = end - begin;
-    // In place: what lies between the heads stays.
-    const Array xx(Slice(x(), begin * ld, end * ld), dtype), tx(table, DType::kF32);
-    const Array px =
-        Array::Of(std::vector<int32_t>(positions.begin() + begin, positions.begin() + end));
-    const RopeArgs a{.x = xx.At(0),
-                     .out = xx.At(0),
-                     .table = tx.As(),
-                     .positions = px.As<int32_t>(),
-                     .n = n,
-                     .heads = s.heads,
-                     .d = s.d,
-                     .ldx = ld,
-                     .head_x = head,
-                     .ldo = ld,
-                     .head_o = head,
-                     .interleaved = s.interleaved,
-                     .inverse = s.inverse,
-                     .dtype = dtype};
-    return Job{[=, hold = std::vector<Array>{xx, tx, px}](const Table& t, Stream stream) {
-                 return t.rope(a, stream);
-               },
-               [=] {
-                 return Result{xx.Floats(), {}, xx.Intact()};
-               }};
-  };
-  r.rows_reference = [=] {
-    Numbers v = x();
-    for (int64_t n = 0; n < s.n; ++n)
-      for (int64_t h = 0; h < s.heads; ++h)
-        for (int64_t j = 0; j < s.d / 2; ++j) {
-          double* row = v.data() + n * ld + h * head;
-          double& a = row[s.interleaved ? 2 * j : j];
-          double& b = row[s.interleaved ? 2 * j + 1 : j + s.d / 2];
-          const double cos = table[(positions[n] * s.d / 2 + j) * 2];
-          const double sin = table[(positions[n] * s.d / 2 + j) * 2 + 1] * (s.inverse ? -1 : 1);
-          const double a0 = a, b0 = b;
-          a = a0 * cos - b0 * sin;
-          b = a0 * sin + b0 * cos;
-        }
-    return v;
-  };
-  return r;
-}
-
 inline Numbers SwigluReference(const Numbers& x, int64_t n, int64_t f) {
   Numbers out;
   for (int64_t i = 0; i < n; ++i)
@@ -353,13 +282,6 @@ inline std::vector<Case> RowCases() {
   for (const NormShape& s :
        std::vector<NormShape>{{3, 1, 500, 4}, {300, 1, 8, 0}, {1, 1, 1100, 0, true}})
     all.push_back(RmsNormBackwardCase(s));
-  for (bool interleaved : {false, true})
-    for (bool inverse : {false, true})
-      for (const RopeShape& s : std::vector<RopeShape>{{9, 1, 8, 0, interleaved, inverse},
-                                                       {33, 4, 8, 32, interleaved, inverse},
-                                                       {5, 3, 70, 2, interleaved, inverse},
-                                                       {3, 2, 2, 0, interleaved, inverse}})
-        all.push_back(RopeCase(s));
   for (bool backward : {false, true})
     for (auto [n, f] :
          std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {9, 32}, {17, 50}, {3, 129}})
@@ -377,8 +299,6 @@ inline std::vector<Case> RowBenchCases() {
           RmsNormBackwardCase({2600, 1, 64, 0}),
           RmsNormCase({2600, 1, 768, 0}),
           RmsNormBackwardCase({2600, 1, 768, 0}),
-          RopeCase({2600, 4, 8, 32, true, false}),
-          RopeCase({2600, 12, 64, 0, false, false}),
           SwigluCase(5200, 32, false),
           SwigluCase(5200, 32, true),
           SwigluCase(2600, 2048, false),
