@@ -1,4 +1,4 @@
-// Gradients of attention. Work is split by cluster and key/value head, since only there keys are
+// Gradients of attention. Work is split by key/value head and cluster, since only there keys are
 // shared: sums over queries run in order (sequences, tiles of queries, queries, heads) on one
 // thread.
 
@@ -135,7 +135,8 @@ Error AttentionBackward(const AttentionBackwardArgs& b, Stream stream) {
     ParallelFor(stream, b.clusters * a.kv_heads, 1, [&](int64_t begin, int64_t end) {
       const Tile memory(tile * heads, a.d, a.dv);
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t cluster = i / a.kv_heads, g = i % a.kv_heads;
+        // All clusters of a head, then the next: threads get equal work however clusters differ.
+        const int64_t g = i / b.clusters, cluster = i % b.clusters;
         for (int64_t s = b.cluster_start[cluster]; s < b.cluster_start[cluster + 1]; ++s) {
           const int64_t q_len = a.q_start[s + 1] - a.q_start[s];
           for (int64_t row = 0; row < q_len; row += tile)
