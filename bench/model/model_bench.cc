@@ -123,7 +123,7 @@ void Train(Trainer& trainer, const ModelConfig& config, double peak) {
     const double n = trainer.SftStep(sft, batch, step).value()["batch_tokens"];
     best = std::max(best, n / (Now() - start));
   }
-  const double flops = 3 * config.ForwardFlops(256);
+  const double flops = config.TrainingFlops(256);
   std::printf("training: %.0f tokens/s, %.0f GFLOP/s, %.1f %% of the GEMM peak\n", best,
               best * flops / 1e9, 100 * best * flops / peak);
 }

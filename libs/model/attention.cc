@@ -47,28 +47,28 @@ kernels::AttentionArgs Transformer::AttentionOf(const Pass& pass, const Matrix& 
           .dtype = pass.dtype()};
 }
 
-// Per head h of row n, out_h = x_h B_h (kNN) or x_h B_h^T (kNT) with the rows [first, first + rows)
-// of kv_b's head h as B_h. Heads begin at multiples of `stride_x` and `stride_out`; with 0 all take
-// the same x.
+// Per head: the beginning of out_h = x_h B_h (kNN) or x_h B_h^T (kNT), where B_h are the rows
+// [first, first + rows) of kv_b's head h. x and out have a part for each head; an x that is no
+// wider than the product needs is every head's.
 void Transformer::MultiplyKvB(const Pass& pass, int64_t layer, Layout layout, int64_t first,
-                              int64_t rows, const Matrix& x, int64_t stride_x, const Matrix& out,
-                              int64_t stride_out) const {
+                              int64_t rows, const Matrix& x, const Matrix& out) const {
   const ModelConfig& c = config_;
   const Matrix kv_b = pass.Weight(layout_.layers()[static_cast<size_t>(layer)].kv_b);
-  const bool transposed = layout == Layout::kNT;
+  const int64_t n = layout == Layout::kNT ? rows : c.kv_lora_rank;
+  const int64_t k = layout == Layout::kNT ? c.kv_lora_rank : rows;
   pass.on.Run(pass.on.table().gemm, GemmArgs{.a = x.data,
                                              .b = kv_b.at(first, 0),
                                              .c = out.data,
                                              .m = pass.tokens(),
-                                             .n = transposed ? rows : c.kv_lora_rank,
-                                             .k = transposed ? c.kv_lora_rank : rows,
+                                             .n = n,
+                                             .k = k,
                                              .lda = x.ld,
                                              .ldb = kv_b.ld,
                                              .ldc = out.ld,
                                              .batch = c.heads,
-                                             .stride_a = stride_x,
+                                             .stride_a = x.cols == k ? 0 : x.cols / c.heads,
                                              .stride_b = (c.nope_dim + c.v_dim) * kv_b.ld,
-                                             .stride_c = stride_out,
+                                             .stride_c = out.cols / c.heads,
                                              .layout = layout,
                                              .dtype = pass.dtype(),
                                              .c_dtype = pass.dtype()});
@@ -115,22 +115,20 @@ void Transformer::AttentionMla(const Pass& pass, int64_t layer, SavedBlock& s) c
                s.kv.Cols(0, c.kv_lora_rank), s.kv_a_rstd);
   ops::Rope(pass.on, rope_, positions, s.projected.Cols(latent + c.kv_lora_rank, c.rope_dim),
             c.rope_dim, s.kv.Cols(c.kv_lora_rank, c.rope_dim), c.rope_dim, 1);
-
   const Matrix keys = StoreKeys(pass, layer, s);
 
-  // What follows is not kept: backward has another form.
+  // Not kept: backward has another form.
   const Arena::Mark mark = pass.arena.mark();
   const int64_t wide = c.query_dim();
   const Matrix query = pass.New(c.heads * wide), attended = pass.New(c.heads * c.kv_lora_rank);
   const Matrix q_rope = s.q_full.Cols(c.nope_dim, c.rope_dim);
   // Per head: query_h = [q_nope_h Wk_h | rope(q_rope_h)], output_in_h = attended_h Wv_h^T.
-  MultiplyKvB(pass, layer, Layout::kNN, 0, c.nope_dim, s.q_full, qk, query, wide);
+  MultiplyKvB(pass, layer, Layout::kNN, 0, c.nope_dim, s.q_full, query);
   ops::Rope(pass.on, rope_, positions, q_rope, qk, query.Cols(c.kv_lora_rank, c.rope_dim), wide,
             c.heads);
   pass.on.Run(pass.on.table().attention,
               AttentionOf(pass, query, keys, keys.Cols(0, c.kv_lora_rank), attended, s.lse));
-  MultiplyKvB(pass, layer, Layout::kNT, c.nope_dim, c.v_dim, attended, c.kv_lora_rank, s.output_in,
-              c.v_dim);
+  MultiplyKvB(pass, layer, Layout::kNT, c.nope_dim, c.v_dim, attended, s.output_in);
   pass.arena.Release(mark);
   if (pass.keep) ops::Rope(pass.on, rope_, positions, q_rope, qk, q_rope, qk, c.heads);
 }
@@ -194,8 +192,8 @@ void Transformer::AttentionBackward(const Pass& pass, int64_t layer, const Saved
 
 // Returns the gradients of k and v, f32 side by side, and writes that of q.
 Matrix Transformer::AttentionGradients(const Pass& pass, const SavedBlock& s, const Matrix& q,
-                                 const Matrix& k, const Matrix& v, const Matrix& doutput_in,
-                                 const Matrix& dq) const {
+                                       const Matrix& k, const Matrix& v, const Matrix& doutput_in,
+                                       const Matrix& dq) const {
   const Matrix dkv = pass.arena.NewMatrix(pass.tokens(), k.cols + v.cols, DType::kF32);
   pass.on.Zero(dkv.data, dkv.rows * dkv.cols * 4);
   pass.on.Run(pass.on.table().attention_backward,
@@ -223,8 +221,8 @@ void Transformer::MlaBackward(const Pass& pass, int64_t layer, const SavedBlock&
   const Matrix compressed = s.kv.Cols(0, rank);
   // Per head: k_h = [c Wk_h^T | rope(k_rope)], v_h = c Wv_h^T.
   const Matrix k = pass.New(c.heads * qk), v = pass.New(c.heads * c.v_dim);
-  MultiplyKvB(pass, layer, Layout::kNT, 0, c.nope_dim, compressed, 0, k, qk);
-  MultiplyKvB(pass, layer, Layout::kNT, c.nope_dim, c.v_dim, compressed, 0, v, c.v_dim);
+  MultiplyKvB(pass, layer, Layout::kNT, 0, c.nope_dim, compressed, k);
+  MultiplyKvB(pass, layer, Layout::kNT, c.nope_dim, c.v_dim, compressed, v);
   ops::Rope(pass.on, rope_, positions, s.projected.Cols(latent + rank, c.rope_dim), 0,
             k.Cols(c.nope_dim, c.rope_dim), qk, c.heads);
 
@@ -277,7 +275,7 @@ void Transformer::GqaBackward(const Pass& pass, int64_t layer, const SavedBlock&
   const Matrix dprojected_k = dprojected.Cols(q_dim, k_dim);
   const Matrix dquery = c.qk_norm ? pass.New(q_dim) : dprojected_q;
   Matrix dkv = AttentionGradients(pass, s, s.query, s.kv.Cols(0, k_dim), s.kv.Cols(k_dim, k_dim),
-                            doutput_in, dquery);
+                                  doutput_in, dquery);
   if (pass.dtype() != DType::kF32) {
     const Matrix dkv32 = dkv;
     dkv = pass.New(2 * k_dim);

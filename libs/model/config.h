@@ -85,6 +85,9 @@ struct ModelConfig {
   // Floating-point operations of a forward pass per token, attention scores at `context` keys
   // included.
   double ForwardFlops(double context) const;
+  // And of a backward pass behind it, without what that computes again. MLA: forward in absorbed,
+  // backward in expanded form.
+  double TrainingFlops(double context) const;
 };
 
 // Parses config.json of any source. INVALID_ARGUMENT names the field and the value: unknown

@@ -36,31 +36,44 @@ double ModelConfig::ParameterCount(bool active) const {
   return total + d + (tied ? 1 : 2) * d * static_cast<double>(vocab);
 }
 
-double ModelConfig::ForwardFlops(double context) const {
+namespace {
+// Multiplications with weights, per token.
+double WeightProducts(const ModelConfig& c) {
   double macs = 0;
-  const auto d = static_cast<double>(hidden);
-  const auto h = static_cast<double>(heads);
-  if (attention == Attention::kMla) {
-    const auto q = h * static_cast<double>(nope_dim + rope_dim);
-    macs += q_lora_rank > 0 ? static_cast<double>(q_lora_rank) * (d + q) : d * q;
-    macs += d * static_cast<double>(kv_lora_rank + rope_dim);
-    macs += h * static_cast<double>((nope_dim + v_dim) * kv_lora_rank);
-    macs += h * static_cast<double>(v_dim) * d;
+  const auto d = static_cast<double>(c.hidden);
+  const auto h = static_cast<double>(c.heads);
+  if (c.attention == ModelConfig::Attention::kMla) {
+    const auto q = h * static_cast<double>(c.nope_dim + c.rope_dim);
+    macs += c.q_lora_rank > 0 ? static_cast<double>(c.q_lora_rank) * (d + q) : d * q;
+    macs += d * static_cast<double>(c.kv_lora_rank + c.rope_dim);
+    macs += h * static_cast<double>((c.nope_dim + c.v_dim) * c.kv_lora_rank);
+    macs += h * static_cast<double>(c.v_dim) * d;
   } else {
-    macs += d * static_cast<double>((2 * heads + 2 * kv_heads) * head_dim);
+    macs += d * static_cast<double>((2 * c.heads + 2 * c.kv_heads) * c.head_dim);
   }
-  macs += h * context * static_cast<double>(query_dim() + value_dim());
-  macs *= static_cast<double>(layers);
-  for (bool is_sparse : sparse) {
+  macs *= static_cast<double>(c.layers);
+  for (bool is_sparse : c.sparse) {
     if (!is_sparse) {
-      macs += 3 * d * static_cast<double>(dense_width);
+      macs += 3 * d * static_cast<double>(c.dense_width);
       continue;
     }
-    macs += d * static_cast<double>(moe.experts);
-    macs += 3 * d * static_cast<double>(moe.experts_per_token * moe.width + moe.shared_width);
+    macs += d * static_cast<double>(c.moe.experts);
+    macs += 3 * d * static_cast<double>(c.moe.experts_per_token * c.moe.width + c.moe.shared_width);
   }
-  macs += d * static_cast<double>(vocab);
-  return 2 * macs;
+  return macs + d * static_cast<double>(c.vocab);
+}
+}  // namespace
+
+double ModelConfig::ForwardFlops(double context) const {
+  const double pairs = context * static_cast<double>(heads * layers);
+  return 2 * (WeightProducts(*this) + pairs * static_cast<double>(query_dim() + value_dim()));
+}
+
+double ModelConfig::TrainingFlops(double context) const {
+  const double pairs = context * static_cast<double>(heads * layers);
+  const int64_t d = attention == Attention::kMla ? nope_dim + rope_dim : head_dim;
+  return ForwardFlops(context) +
+         4 * (WeightProducts(*this) + pairs * static_cast<double>(d + v_dim));
 }
 
 }  // namespace hone

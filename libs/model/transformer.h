@@ -108,7 +108,7 @@ class Transformer {
   void GqaBackward(const Pass& pass, int64_t layer, const SavedBlock& s, const Matrix& doutput_in,
                    const Matrix& dprojected) const;
   Matrix AttentionGradients(const Pass& pass, const SavedBlock& s, const Matrix& q, const Matrix& k,
-                      const Matrix& v, const Matrix& doutput_in, const Matrix& dq) const;
+                            const Matrix& v, const Matrix& doutput_in, const Matrix& dq) const;
   void FeedForwardBackward(const Pass& pass, int64_t layer, const SavedBlock& s,
                            const Matrix& dx) const;
   void RoutedBackward(const Pass& pass, int64_t layer, const SavedBlock& s, const Matrix& dout,
@@ -116,8 +116,7 @@ class Transformer {
   kernels::AttentionArgs AttentionOf(const Pass& pass, const Matrix& q, const Matrix& k,
                                      const Matrix& v, const Matrix& out, float* lse) const;
   void MultiplyKvB(const Pass& pass, int64_t layer, kernels::Layout layout, int64_t first,
-                   int64_t rows, const Matrix& x, int64_t stride_x, const Matrix& out,
-                   int64_t stride_out) const;
+                   int64_t rows, const Matrix& x, const Matrix& out) const;
 
   const ModelConfig config_;
   const ParameterLayout layout_;
