@@ -15,6 +15,9 @@ struct AttentionShape {
   bool latent = false;   // v are the first dv channels of k (MLA in absorbed form, kv_heads = 1)
   int64_t shared = 0;    // the first keys of all sequences are the same rows
   bool aligned = false;  // every row on 16 bytes, if the widths allow
+  int64_t gap = 0;       // elements between the values of two heads
+  const char* kernel = nullptr;  // see Case
+  int64_t head_v() const { return dv + gap; }
 };
 
 // Where things lie: key j of sequence s is row Row(s, j) of k; rows are dealt backwards to be far
@@ -36,7 +39,7 @@ struct AttentionLayout {
                                        : static_cast<int32_t>(total - 1 - next++));
     ldq = s.heads * s.d + (s.aligned ? 8 : 3);
     ldk = s.kv_heads * s.d + (s.aligned ? 16 : 5);
-    ldv = s.latent ? ldk : s.kv_heads * s.dv;
+    ldv = s.latent ? ldk : s.kv_heads * s.head_v();
   }
   int64_t rows() const { return q_start.back(); }
   static int64_t Longest(const std::vector<int32_t>& start) {
@@ -76,7 +79,7 @@ inline AttentionOutput AttentionReference(const AttentionLayout& l, const Number
         for (double& x : p) sum += x = std::exp(x - max);
         for (int64_t j = 0; j < seen; ++j)
           for (int64_t c = 0; c < s.dv; ++c)
-            out[c] += p[j] / sum * v[l.kv_rows[l.kv_start[i] + j] * l.ldv + g * s.dv + c];
+            out[c] += p[j] / sum * v[l.kv_rows[l.kv_start[i] + j] * l.ldv + g * s.head_v() + c];
         o.out.insert(o.out.end(), out.begin(), out.end());
         o.lse.push_back(max + std::log(sum));
       }
@@ -97,6 +100,7 @@ inline Case AttentionCase(const AttentionShape& s) {
   const auto layout = std::make_shared<AttentionLayout>(s);
   Case r;
   r.name = "attention " + s.name;
+  r.kernel = s.kernel;
   r.rows = layout->rows();
   r.tolerance = 3e-6;
   r.bf16_tolerance = 6e-3;
@@ -145,7 +149,7 @@ inline Case AttentionCase(const AttentionShape& s) {
                           .ldq = l.ldq,
                           .ldk = l.ldk,
                           .ldv = l.ldv,
-                          .head_v = s.dv,
+                          .head_v = s.head_v(),
                           .scale = in.scale,
                           .dtype = dtype};
     return Job{
@@ -193,7 +197,7 @@ inline AttentionGradients AttentionGradientsReference(const AttentionLayout& l,
         for (int64_t c = 0; c < s.dv; ++c) delta += dout[out + c] * o.out[out + c];
         for (int64_t j = 0; j < seen; ++j) {
           const int64_t key = l.kv_rows[l.kv_start[i] + j];
-          const int64_t k = key * l.ldk + group * s.d, v = key * l.ldv + group * s.dv;
+          const int64_t k = key * l.ldk + group * s.d, v = key * l.ldv + group * s.head_v();
           double score = 0, dp = 0;
           for (int64_t c = 0; c < s.d; ++c) score += in.q[q + c] * in.k[k + c];
           for (int64_t c = 0; c < s.dv; ++c) dp += dout[out + c] * in.v[v + c];
@@ -230,6 +234,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
   const auto dout = [=] { return Random(layout->rows() * s.heads * s.dv, 54); };
   Case r;
   r.name = "attention_backward " + s.name;
+  r.kernel = s.kernel;
   r.rows = 0;
   r.sparse = true;
   r.tolerance = 5e-6;
@@ -246,7 +251,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
     const Array qs = Array::Of(l.q_start), ks = Array::Of(l.kv_start), rows = Array::Of(l.kv_rows);
     // Gradients lie in arrays of other widths than the values.
     const int64_t lddq = s.heads * s.d + (s.aligned ? 8 : 1), lddk = s.kv_heads * s.d + 2;
-    const int64_t lddv = s.latent ? lddk : s.kv_heads * s.dv + 1;
+    const int64_t lddv = s.latent ? lddk : s.kv_heads * s.head_v() + 1;
     const Array dq(l.rows() * lddq, dtype), dk(Random(l.total * lddk, 55), DType::kF32);
     const Array dv = s.latent ? dk : Array(Random(l.total * lddv, 56), DType::kF32);
     const int32_t sequences = static_cast<int32_t>(s.sequences.size());
@@ -275,7 +280,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
                                         .ldq = l.ldq,
                                         .ldk = l.ldk,
                                         .ldv = l.ldv,
-                                        .head_v = s.dv,
+                                        .head_v = s.head_v(),
                                         .scale = in.scale,
                                         .dtype = dtype},
                             .dout = d.At(0),
@@ -313,8 +318,7 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
       return x;
     };
     const Numbers dk_want = added(want.k, l.ldk, s.kv_heads * s.d, s.kv_heads * s.d + 2, 55);
-    const Numbers dv_want =
-        s.latent ? dk_want : added(want.v, l.ldv, s.kv_heads * s.dv, s.kv_heads * s.dv + 1, 56);
+    const Numbers dv_want = s.latent ? dk_want : added(want.v, l.ldv, l.ldv, l.ldv + 1, 56);
     Numbers all;
     for (int64_t n = 0; n < l.rows(); ++n) {
       const Numbers row = Slice(want.q, n * l.ldq, n * l.ldq + s.heads * s.d);
@@ -371,18 +375,74 @@ inline std::vector<Case> AttentionCases() {
   for (const AttentionShape& s : SmallAttentionBackwardShapes())
     all.push_back(AttentionBackwardCase(s));
   // Warpgroups of 64 vectors (or 63, of three heads) or keys, two to a tile; several tiles of both;
-  // bare decoding.
-  for (const AttentionShape& s : std::vector<AttentionShape>{
-           {"64 channels",
-            {{70, 91}, {1, 150}, {0, 0}, {101, 101}, {9, 64}},
-            6,
-            2,
-            64,
-            64,
-            false,
-            21,
-            true},
-           {"128 channels", {{40, 170}, {140, 140}, {3, 3}}, 2, 1, 128, 128, false, 0, true}})
+  // bare decoding; a sequence of which only keys are there.
+  for (const AttentionShape& s :
+       std::vector<AttentionShape>{{"64 channels",
+                                    {{70, 91}, {1, 150}, {0, 0}, {101, 101}, {9, 64}},
+                                    6,
+                                    2,
+                                    64,
+                                    64,
+                                    false,
+                                    21,
+                                    true,
+                                    0,
+                                    "attention_backward dk, dv (Hopper)"},
+                                   {"128 channels",
+                                    {{40, 170}, {0, 70}, {140, 140}, {3, 3}},
+                                    2,
+                                    1,
+                                    128,
+                                    128,
+                                    false,
+                                    0,
+                                    true,
+                                    0,
+                                    "attention_backward dk, dv (Hopper)"},
+                                   {"192 and 128 channels",
+                                    {{70, 132}, {1, 150}, {0, 70}, {261, 267}, {9, 64}},
+                                    2,
+                                    2,
+                                    192,
+                                    128,
+                                    false,
+                                    21,
+                                    true,
+                                    128,
+                                    "attention_backward dk, dv (Hopper, pairs)"},
+                                   {"192 and 128 channels, groups",
+                                    {{30, 77}, {131, 131}, {3, 3}},
+                                    6,
+                                    2,
+                                    192,
+                                    128,
+                                    false,
+                                    0,
+                                    true,
+                                    8,
+                                    "attention_backward dk, dv (Hopper, pairs)"},
+                                   {"192 and 128 channels, latent",
+                                    {{20, 33}, {1, 66}},
+                                    4,
+                                    1,
+                                    192,
+                                    128,
+                                    true,
+                                    0,
+                                    true,
+                                    0,
+                                    "attention_backward dk, dv"},
+                                   {"192 and 128 channels, not aligned",
+                                    {{20, 33}, {1, 66}},
+                                    2,
+                                    2,
+                                    192,
+                                    128,
+                                    false,
+                                    0,
+                                    false,
+                                    1,
+                                    "attention_backward dk, dv"}})
     all.push_back(AttentionBackwardCase(s));
   return all;
 }
@@ -404,6 +464,15 @@ inline std::vector<Case> AttentionBenchCases() {
     all.push_back(AttentionCase({name, sequences, 16, 8, 128, 128, false, 0, true}));
   all.push_back(AttentionBackwardCase(
       {"train 1 x 2048, GQA 16/8x128", {{2048, 2048}}, 16, 8, 128, 128, false, 0, true}));
+  all.push_back(AttentionBackwardCase({"train 1 x 2048, MLA 16x192/128, not absorbed",
+                                       {{2048, 2048}},
+                                       16,
+                                       16,
+                                       192,
+                                       128,
+                                       false,
+                                       0,
+                                       true}));
   return all;
 }
 

@@ -103,6 +103,7 @@ struct Block {
 };
 Block block;
 int launches = 0;
+std::map<std::string, int64_t> launches_of;
 
 void SetIndex(unsigned i) {
   block.current = i;
@@ -148,7 +149,8 @@ HONE_NO_MARKS void Next(void** from) {
   int at = -1;
   const unsigned warp = block.current / 32 * 32;
   if (block.ahead) at = Find(warp, std::min(32u, block.count - warp));
-  if (at < 0) at = Find(0, block.count);
+  // Who lets others run lets those of other warps, too, when there are none in its own.
+  if (at < 0 || static_cast<unsigned>(at) == block.current) at = Find(0, block.count);
   if (at < 0) Deadlock();
   Thread& t = block.threads[at];
   t.ready = nullptr;
@@ -218,6 +220,7 @@ void RunGrid(const char* name, dim3 grid, dim3 dims, size_t dynamic_shared,
   block.ahead = launches % 4 >= 2;
   block.early = launches % 8 >= 4;
   ++launches;
+  ++launches_of[name];
   block.dynamic_bytes = dynamic_shared;
   gridDim = grid;
   blockDim = dims;
@@ -227,6 +230,11 @@ void RunGrid(const char* name, dim3 grid, dim3 dims, size_t dynamic_shared,
                 static_cast<unsigned>(b / grid.x / grid.y)};
     RunBlock();
   }
+}
+
+int64_t Launches(const std::string& name) {
+  const auto found = launches_of.find(name);
+  return found == launches_of.end() ? 0 : found->second;
 }
 
 unsigned Rank() {
