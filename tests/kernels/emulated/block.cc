@@ -149,8 +149,7 @@ HONE_NO_MARKS void Next(void** from) {
   int at = -1;
   const unsigned warp = block.current / 32 * 32;
   if (block.ahead) at = Find(warp, std::min(32u, block.count - warp));
-  // Who lets others run lets those of other warps, too, when there are none in its own.
-  if (at < 0 || static_cast<unsigned>(at) == block.current) at = Find(0, block.count);
+  if (at < 0) at = Find(0, block.count);
   if (at < 0) Deadlock();
   Thread& t = block.threads[at];
   t.ready = nullptr;
