@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu.h"
-#include "tests/kernels/cases/attention.h"
+#include "tests/kernels/cases/attention_backward.h"
 #include "tests/kernels/cases/bias.h"
 #include "tests/kernels/cases/gemm.h"
 #include "tests/kernels/cases/head.h"
@@ -167,6 +167,7 @@ TEST_CASE("row kernels are right, batch-invariant and the same on any threads", 
 }
 TEST_CASE("attention is right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(AttentionCases());
+  CheckAll(AttentionBackwardCases());
 }
 TEST_CASE("attention's gradients by the formulas are those by differences", "[kernels]") {
   for (const AttentionShape& shape : SmallAttentionBackwardShapes()) {
@@ -197,8 +198,9 @@ TEST_CASE("optimiser kernels are right and the same on any threads", "[kernels]"
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), BiasCases(),
-                            AttentionCases(), MoeCases(), HeadCases(), OptimizerCases()})
+  for (const auto& cases :
+       {GemmCases(), GroupedGemmCases(), RowCases(), BiasCases(), AttentionCases(),
+        AttentionBackwardCases(), MoeCases(), HeadCases(), OptimizerCases()})
     all.insert(all.end(), cases.begin(), cases.end());
   return all;
 }
