@@ -55,7 +55,7 @@ inline std::vector<Case> DeviceAttentionCases() {
           grouped("decode 256 x 1024, GQA 32/8x128", each(256, 1, 1024)),
           grouped("decode 2 x 32768, GQA 32/8x128", each(2, 1, 32768)),
           grouped("prefill 4096, GQA 32/8x128", each(1, 4096, 4096)),
-          AttentionBackwardCase({"train 2 x 2048, GQA 32/8x128", each(2, 2048, 2048), 32, 8, 128,
+          AttentionBackwardCase({"train 2 x 2048, GQA 16/8x128", each(2, 2048, 2048), 16, 8, 128,
                                  128, false, 0, true}),
           AttentionBackwardCase({"train 2 x 2048, MLA 16x192/128", each(2, 2048, 2048), 16, 16, 192,
                                  128, false, 0, true})};
