@@ -2,7 +2,7 @@
 
 // Op cases of the sizes that a large GPU sees: far more bytes than its caches hold.
 
-#include "tests/kernels/cases/attention.h"
+#include "tests/kernels/cases/attention_backward.h"
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
 #include "tests/kernels/cases/optimizer.h"
@@ -35,7 +35,7 @@ inline std::vector<Case> DeviceBenchCases() {
           SumSquaresCase(128 << 20)};
 }
 
-// Heads of DeepSeek-V2-Lite and V3 (absorbed) and of Qwen3.
+// Heads of DeepSeek-V2-Lite (absorbed and not) and V3, and of Qwen3.
 inline std::vector<Case> DeviceAttentionCases() {
   const auto each = [](int64_t sequences, int64_t q, int64_t kv) {
     return std::vector<Sequence>(static_cast<size_t>(sequences), {q, kv});
@@ -55,7 +55,11 @@ inline std::vector<Case> DeviceAttentionCases() {
           latent("train 8 x 1024, MLA 16x576/512", each(8, 1024, 1024), 16),
           grouped("decode 256 x 1024, GQA 32/8x128", each(256, 1, 1024)),
           grouped("decode 2 x 32768, GQA 32/8x128", each(2, 1, 32768)),
-          grouped("prefill 4096, GQA 32/8x128", each(1, 4096, 4096))};
+          grouped("prefill 4096, GQA 32/8x128", each(1, 4096, 4096)),
+          AttentionBackwardCase({"train 2 x 2048, GQA 16/8x128", each(2, 2048, 2048), 16, 8, 128,
+                                 128, false, 0, true}),
+          AttentionBackwardCase({"train 2 x 2048, MLA 16x192/128", each(2, 2048, 2048), 16, 16, 192,
+                                 128, false, 0, true})};
 }
 
 }  // namespace hone::kernels::testing

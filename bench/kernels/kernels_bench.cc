@@ -11,7 +11,7 @@
 #include "bench/kernels/device_cases.h"
 #include "bench/kernels/timing.h"
 #include "kernels/kernels.h"
-#include "tests/kernels/cases/attention.h"
+#include "tests/kernels/cases/attention_backward.h"
 #include "tests/kernels/cases/gemm.h"
 #include "tests/kernels/cases/head.h"
 #include "tests/kernels/cases/moe.h"
@@ -108,9 +108,9 @@ int main(int argc, char** argv) {
   hone::kernels::Stream team = hone::kernels::Cpu().open(threads);
   std::printf("columns: 1 thread by its CPU clock, %d threads by the wall clock; medians of 15\n",
               threads);
-  for (const auto& cases :
-       {GemmBenchCases(), GroupedGemmBenchCases(), AttentionBenchCases(), HeadBenchCases(),
-        MoeBenchCases(), RowBenchCases(), RopeBenchCases(), OptimizerBenchCases()})
+  for (const auto& cases : {GemmBenchCases(), GroupedGemmBenchCases(), AttentionBenchCases(),
+                            AttentionBackwardBenchCases(), HeadBenchCases(), MoeBenchCases(),
+                            RowBenchCases(), RopeBenchCases(), OptimizerBenchCases()})
     for (const Case& c : cases) {
       if (c.name.find(filter) == std::string::npos) continue;
       Measure(c, DType::kF32, team);

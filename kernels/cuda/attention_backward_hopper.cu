@@ -1,12 +1,12 @@
-// Gradients of attention over bf16 heads of 64 or 128 channels on Hopper: the two passes of
-// attention_backward.cu, with products of warpgroups. Scores, probabilities and their gradients
-// stay in registers.
+// Gradients of attention over bf16 heads of 64, 128, or 192 channels (whose values have 128) on
+// Hopper: the two passes of attention_backward.cu, with products of warpgroups. Scores,
+// probabilities and their gradients stay in registers. dk and dv of the widest heads are in
+// attention_backward_hopper_mla.cu.
 //
 // Both passes need delta = dout . out of every vector. It is computed first and lies in the first
 // bytes of the vector's dq, until the second pass has taken it from there and overwrites it.
 
-#include "kernels/cuda/attention_hopper.cuh"
-#include "kernels/cuda/pack.cuh"
+#include "kernels/cuda/attention_backward_hopper.cuh"
 
 namespace hone::kernels::cuda {
 namespace {
@@ -17,13 +17,15 @@ namespace {
 // block, so that one warpgroup can be ahead by a stage and use the tensor cores while the other
 // computes probabilities. None leaves out a stage of which it sees nothing: with products around a
 // branch the compiler would wait for each.
-template <int kD_>
+template <int kD_, int kDV_>
 struct Shape {
-  static constexpr int kD = kD_, kGroups = 2, kRows = 64 * kGroups, kThreads = 128 * kGroups;
+  static constexpr int kD = kD_, kDV = kDV_;
+  static constexpr int kGroups = 2, kRows = 64 * kGroups, kThreads = 128 * kGroups;
   static constexpr int kStages = 3;
-  static constexpr int kWide = kD / 64 * kTileElements;  // 64 rows
-  static constexpr int kOwn = 2 * kGroups * kWide;
-  static constexpr int kStatistics = 128;  // lse, delta
+  // 64 rows of q or keys, of dout or values.
+  static constexpr int kWide = 64 * kD, kWideV = 64 * kDV;
+  static constexpr int kOwn = kGroups * (kWide + kWideV);
+  static constexpr int kStatistics = kVectorStatistics;
 };
 
 #if HONE_HOPPER
@@ -36,26 +38,13 @@ __device__ inline const BF16* DoutRow(const AttentionBackwardArgs& b, const Keys
   return static_cast<const BF16*>(b.dout) + keys.Row(b.forward, v) * b.forward.dv;
 }
 
-// Where query vector i of a stage is, in rows and elements from the stage's first: of q, of dout,
-// of dq.
-struct alignas(16) VectorPlace {
-  int row, q, dout, dq;
-};
-
-// This thread's part of a warpgroup's 64 rows: rows `row` and row + 8, columns 8 j + `column` and
-// the next.
-struct Place {
-  int group = threadIdx.x / 128, row = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4,
-      column = threadIdx.x % 4 * 2;
-};
-
 #endif
 
 template <typename S>
 __global__ void __launch_bounds__(256) DeltaKernel(AttentionBackwardArgs b) {
 #if HONE_HOPPER
   const AttentionArgs& a = b.forward;
-  constexpr int kLanes = S::kD / 8;
+  constexpr int kLanes = S::kDV / 8;
   const int64_t vectors = a.q_start[a.sequences] * a.heads;
   // Whole warps go around together.
   for (int64_t first = blockIdx.x * int64_t{256 / kLanes}; first < vectors;
@@ -63,7 +52,7 @@ __global__ void __launch_bounds__(256) DeltaKernel(AttentionBackwardArgs b) {
     const int64_t v = first + threadIdx.x / kLanes;
     float sum = 0.0f;
     if (v < vectors) {
-      const int64_t at = v * S::kD + threadIdx.x % kLanes * 8;
+      const int64_t at = v * S::kDV + threadIdx.x % kLanes * 8;
       const auto* out = reinterpret_cast<const uint4*>(static_cast<const BF16*>(a.out) + at);
       const auto* dout = reinterpret_cast<const uint4*>(static_cast<const BF16*>(b.dout) + at);
       float x[8], y[8];
@@ -88,128 +77,62 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     KeyGradientHopperKernel(AttentionBackwardArgs b, int rows, float scale2) {
 #if HONE_HOPPER
   const AttentionArgs& a = b.forward;
-  // A division each, once.
   HONE_SHARED(VectorPlace, places, [64]);
-  if (threadIdx.x < 64) {
-    const int heads = static_cast<int>(a.heads / a.kv_heads);
-    const int row = threadIdx.x / heads, head = threadIdx.x % heads;
-    places[threadIdx.x] = {row, row * static_cast<int>(a.ldq) + head * S::kD,
-                           (row * static_cast<int>(a.heads) + head) * S::kD,
-                           row * static_cast<int>(b.lddq) + head * S::kD};
-  }
+  FindPlaces<S::kD, S::kDV>(places, b);
   Ring<S> ring;
   BF16* const k_tiles = ring.own;
   BF16* const v_tiles = k_tiles + S::kGroups * S::kWide;
   const Place at;
-  ForKeyTiles<S::kRows>(b, [&](int cluster, int group, int first) {
+  ForSeenKeys<S::kRows>(b, [&](const Keys& keys, int first, int from) {
     const int first_own = first + 64 * at.group;
-    for (int sequence = b.cluster_start[cluster]; sequence < b.cluster_start[cluster + 1];
-         ++sequence) {
-      const Keys keys(a, sequence, group);
-      if (keys.kv_len <= first) continue;
-      // From the first query that sees a key of the tile on, whole rows to a stage.
-      const int from = max(0, first - (keys.kv_len - keys.q_len));
-      const auto load = [&](int row) {
-        const int count = min(rows, keys.q_len - row);
-        const int64_t at_row = keys.q_first + row, head = keys.group * keys.heads;
-        const BF16* const q = static_cast<const BF16*>(a.q) + at_row * a.ldq + head * S::kD;
-        const BF16* const dout =
-            static_cast<const BF16*>(b.dout) + (at_row * a.heads + head) * S::kD;
-        ring.Fill([&](BF16* stage, float* statistics) {
-          // One by one: the sums leave few registers.
-          ForParts<S::kD, 64, S::kThreads, 1>([&](int i, int part) {
-            const VectorPlace p = places[i];
-            const bool there = p.row < count;
-            CopyAsync16(PartOf(stage, i, part), q + (there ? p.q : 0) + 8 * part, there ? 16 : 0);
-            CopyAsync16(PartOf(stage + S::kWide, i, part), dout + (there ? p.dout : 0) + 8 * part,
-                        there ? 16 : 0);
-          });
-          // Behind the last vector p is 1, but whatever it is multiplied by is 0.
-          if (threadIdx.x < 128) {
-            const VectorPlace p = places[threadIdx.x % 64];
-            const void* const lse = a.lse + at_row * a.heads + head + p.dout / S::kD;
-            const void* const delta =
-                static_cast<const BF16*>(b.dq) + at_row * b.lddq + head * S::kD + p.dq;
-            const bool there = p.row < count;
-            CopyAsync4(statistics + threadIdx.x,
-                       !there             ? a.lse
-                       : threadIdx.x < 64 ? lse
-                                          : delta,
-                       there ? 4 : 0);
-          }
-        });
-      };
-      LoadKeysAndValues<S::kD, S::kRows, S::kThreads>(k_tiles, v_tiles, a, keys, first,
-                                                      keys.kv_len - first);
-      load(from);
-      float dk[1][S::kD / 8][4], dv[1][S::kD / 8][4];
-      Clear(dk);
-      Clear(dv);
-      for (int row = from; row < keys.q_len; row += rows) {
-        if (row + rows < keys.q_len) load(row + rows);
-        ring.Wait();
-        const int v0 = row * keys.heads;
-        const BF16* const stage = ring.Stage(ring.used);
-        float s[1][8][4], dp[1][8][4];
-        OpenProducts();
-        BeginScores<S::kD>(s, k_tiles + at.group * S::kWide, stage);
-        CommitProducts();
-        BeginScores<S::kD>(dp, v_tiles + at.group * S::kWide, stage + S::kWide);
-        CommitProducts();
-        WaitProducts<1>();
-        Settle(s);
-        const float2* const lse =
-            reinterpret_cast<const float2*>(ring.Statistics(ring.used) + at.column);
+    const auto load = [&](int row) {
+      ring.Fill([&](BF16* stage, float* statistics) {
+        LoadVectors<S::kD, S::kDV, S::kThreads>(stage, statistics, b, keys, row, rows, places);
+      });
+    };
+    LoadKeysAndValues<S::kD, S::kRows, S::kThreads, S::kDV>(k_tiles, v_tiles, a, keys, first,
+                                                            keys.kv_len - first);
+    load(from);
+    float dk[1][S::kD / 8][4], dv[1][S::kDV / 8][4];
+    Clear(dk);
+    Clear(dv);
+    for (int row = from; row < keys.q_len; row += rows) {
+      if (row + rows < keys.q_len) load(row + rows);
+      ring.Wait();
+      const BF16* const stage = ring.Stage(ring.used);
+      float s[1][8][4], dp[1][8][4];
+      OpenProducts();
+      BeginScores<S::kD>(s, k_tiles + at.group * S::kWide, stage);
+      CommitProducts();
+      BeginScores<S::kDV>(dp, v_tiles + at.group * S::kWideV, stage + S::kWide);
+      CommitProducts();
+      WaitProducts<1>();
+      Settle(s);
+      const float2* const lse =
+          reinterpret_cast<const float2*>(ring.Statistics(ring.used) + at.column);
+      Probabilities(s, lse, scale2, keys, first_own, row, at, places);
+      uint32_t p[4][4];
+      Round(p, s);
+      OpenProducts();
+      BeginSums(dv, p, stage + S::kWide);
+      CommitProducts();
+      WaitProducts<1>();
+      Settle(dp);
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const float2 l = lse[4 * j];
-#pragma unroll
-          for (int e = 0; e < 4; ++e)
-            s[0][j][e] = Exp2(fmaf(s[0][j][e], scale2, (e % 2 == 0 ? l.x : l.y) * -kLog2E));
-        }
-        if (keys.Visible(v0) < first_own + 64) {
-#pragma unroll
-          for (int j = 0; j < 8; ++j) {
-#pragma unroll
-            for (int e = 0; e < 4; ++e)
-              if (first_own + at.row + e / 2 * 8 >= keys.Visible(v0 + 8 * j + at.column + e % 2))
-                s[0][j][e] = 0.0f;
-          }
-        }
-        uint32_t p[4][4];
-        Round(p, s);
-        OpenProducts();
-        BeginSums(dv, p, stage + S::kWide);
-        CommitProducts();
-        WaitProducts<1>();
-        Settle(dp);
-#pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const float2 delta = lse[32 + 4 * j];
-#pragma unroll
-          for (int e = 0; e < 4; ++e)
-            dp[0][j][e] = s[0][j][e] * (dp[0][j][e] - (e % 2 == 0 ? delta.x : delta.y));
-        }
-        uint32_t ds[4][4];
-        Round(ds, dp);
-        OpenProducts();
-        BeginSums(dk, ds, stage);
-        CommitProducts();
-        WaitProducts<0>();
-        Settle(dk);
-        Settle(dv);
-        ring.Leave();
-      }
-#pragma unroll
-      for (int j = 0; j < S::kD / 8; ++j) {
-#pragma unroll
-        for (int e = 0; e < 4; ++e) dk[0][j][e] *= a.scale;
-      }
-      const int own = first_own + threadIdx.x % 128 / 32 * 16;
-      AddGradients(dk, b.dk + keys.group * a.d, b.lddk, keys, own, S::kD, 0, S::kD / 16);
-      AddGradients(dv, b.dv + keys.group * a.head_v, b.lddv, keys, own, S::kD, 0, S::kD / 16);
-      __syncthreads();  // before the next keys and values
+      for (int j = 0; j < 8; ++j) ScoreGradients(dp[0][j], s[0][j], lse[32 + 4 * j]);
+      uint32_t ds[4][4];
+      Round(ds, dp);
+      OpenProducts();
+      BeginSums(dk, ds, stage);
+      CommitProducts();
+      WaitProducts<0>();
+      Settle(dk);
+      Settle(dv);
+      ring.Leave();
     }
+    AddKeyGradients(dk, a.scale, b.dk + keys.group * a.d, b.lddk, keys, first_own, at);
+    AddKeyGradients(dv, 1.0f, b.dv + keys.group * a.head_v, b.lddv, keys, first_own, at);
+    __syncthreads();  // before the next keys and values
   });
 #endif
 }
@@ -234,13 +157,13 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     const auto load = [&](int chunk) {
       const int first = chunk * kChunk, some = min(kChunk, tile.all - first);
       ring.Fill([&](BF16* stage, float*) {
-        LoadKeysAndValues<S::kD, kChunk, S::kThreads>(stage, stage + S::kWide, a, keys, first,
-                                                      some);
+        LoadKeysAndValues<S::kD, kChunk, S::kThreads, S::kDV>(stage, stage + S::kWide, a, keys,
+                                                              first, some);
       });
     };
     LoadTiles<S::kD, S::kRows, S::kThreads>(
         q_tiles, q, [&](int i) { return i < count ? q + keys.Query(a, v0 + i, a.ldq) : nullptr; });
-    LoadTiles<S::kD, S::kRows, S::kThreads>(
+    LoadTiles<S::kDV, S::kRows, S::kThreads>(
         dout_tiles, dout, [&](int i) { return i < count ? DoutRow(b, keys, v0 + i) : nullptr; });
     load(0);
     float lse2[2], delta[2];
@@ -263,7 +186,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       OpenProducts();
       BeginScores<S::kD>(s, q_tiles + at.group * S::kWide, stage);
       CommitProducts();
-      BeginScores<S::kD>(dp, dout_tiles + at.group * S::kWide, stage + S::kWide);
+      BeginScores<S::kDV>(dp, dout_tiles + at.group * S::kWideV, stage + S::kWide);
       CommitProducts();
       WaitProducts<1>();
       Settle(s);
@@ -319,9 +242,13 @@ Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
   if (Error e = LaunchResident("attention_backward delta (Hopper)", DeltaKernel<S>, kUnknown, 256,
                                0, stream, b))
     return e;
-  if (Error e = LaunchResident("attention_backward dk, dv (Hopper)", KeyGradientHopperKernel<S>,
-                               kUnknown, S::kThreads, RingBytes<S>(), stream, b, rows, scale2))
-    return e;
+  if constexpr (S::kD == S::kDV) {
+    if (Error e = LaunchResident("attention_backward dk, dv (Hopper)", KeyGradientHopperKernel<S>,
+                                 kUnknown, S::kThreads, RingBytes<S>(), stream, b, rows, scale2))
+      return e;
+  } else {
+    if (Error e = LaunchKeyGradientPairs(b, rows, scale2, stream)) return e;
+  }
   return LaunchResident("attention_backward dq (Hopper)", QueryGradientHopperKernel<S>, kUnknown,
                         S::kThreads, RingBytes<S>(), stream, b, scale2);
 }
@@ -329,13 +256,20 @@ Error LaunchShape(const AttentionBackwardArgs& b, Stream stream) {
 }  // namespace
 
 bool TakesHopper(const AttentionBackwardArgs& b) {
-  return TakesHopper(b.forward) && !TakesLatent(b.forward) &&
-         b.forward.heads / b.forward.kv_heads <= 64 && Aligned<BF16>(b.dq, b.lddq) &&
-         Aligned<BF16>(b.dout, 0) && Aligned<BF16>(b.forward.out, 0);
+  const AttentionArgs& a = b.forward;
+  const Alignment aligned = AlignmentOf<BF16>(a, b.dout);
+  const bool narrow = a.d == a.dv && (a.d == 64 || a.d == 128);
+  // The two who add to dk and dv know nothing of each other.
+  const bool wide = a.d == 192 && a.dv == 128 && b.dk != b.dv;
+  return a.dtype == DType::kBF16 && (narrow || wide) && aligned.q && aligned.k && aligned.v &&
+         aligned.dout && Aligned<BF16>(a.out, 0) && Aligned<BF16>(b.dq, b.lddq) && a.scale > 0 &&
+         a.heads / a.kv_heads <= 64 && HasHopper();
 }
 
 Error LaunchHopper(const AttentionBackwardArgs& b, Stream stream) {
-  return b.forward.d == 64 ? LaunchShape<Shape<64>>(b, stream) : LaunchShape<Shape<128>>(b, stream);
+  if (b.forward.d == 192) return LaunchShape<Shape<192, 128>>(b, stream);
+  return b.forward.d == 64 ? LaunchShape<Shape<64, 64>>(b, stream)
+                           : LaunchShape<Shape<128, 128>>(b, stream);
 }
 
 }  // namespace hone::kernels::cuda

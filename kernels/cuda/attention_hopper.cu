@@ -13,7 +13,7 @@ namespace {
 
 template <int kGroups_, int kD_>
 struct Shape {
-  static constexpr int kGroups = kGroups_, kD = kD_;
+  static constexpr int kGroups = kGroups_, kD = kD_, kDV = kD_;
   static constexpr int kVectors = 64 * kGroups, kThreads = 128 * kGroups;
   // Keys and values: those in use, those that are filled, and those that another warpgroup still
   // uses.

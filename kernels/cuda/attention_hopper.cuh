@@ -24,7 +24,7 @@ Error LaunchLatent(const AttentionArgs& a, Stream stream);
 // Of a Ring's shared memory.
 template <typename S>
 constexpr int RingBytes() {
-  return 2 * (S::kOwn + S::kStages * 2 * 64 * S::kD) + 4 * S::kStatistics * S::kStages +
+  return 2 * (S::kOwn + S::kStages * 64 * (S::kD + S::kDV)) + 4 * S::kStatistics * S::kStages +
          2 * 8 * S::kStages;
 }
 
@@ -52,38 +52,47 @@ __device__ inline void ForParts(const F& f) {
     if (kRows % kAtOnce == 0 || row + i < kRows) f(row + i, part);
 }
 
+// Begins to copy the part of a row of kD channels that lies at `from` in the first 64, and those 64
+// channels further each; 0 bytes instead of 16: zeros.
+template <int kD>
+__device__ inline void CopyParts(BF16* to, const BF16* from, int bytes) {
+#pragma unroll
+  for (int t = 0; t < kD / 64; ++t) CopyAsync16(to + t * kTileElements, from + 64 * t, bytes);
+}
+
 // Begins to copy rows; row(i) may be null: zeros, instead of what is at `any`.
 template <int kD, int kRows, int kThreads, typename Row>
 __device__ inline void LoadTiles(BF16* tiles, const BF16* any, const Row& row) {
-  ForParts<kD, kRows, kThreads>([&](int i, int part) {
+  ForParts<64, kRows, kThreads>([&](int i, int part) {
     const BF16* from = row(i);
-    CopyAsync16(PartOfRow<kD>(tiles, i, part), from == nullptr ? any : from + 8 * part,
-                from == nullptr ? 0 : 16);
+    CopyParts<kD>(PartOfRow<kD>(tiles, i, part), from == nullptr ? any : from + 8 * part,
+                  from == nullptr ? 0 : 16);
   });
 }
 
 // Begins to copy keys [first, first + count) of a head and their values; zeros behind them.
-template <int kD, int kRows, int kThreads>
+template <int kD, int kRows, int kThreads, int kDV = kD>
 __device__ inline void LoadKeysAndValues(BF16* k_tiles, BF16* v_tiles, const AttentionArgs& a,
                                          const Keys& keys, int first, int count) {
   const int ldk = static_cast<int>(a.ldk), ldv = static_cast<int>(a.ldv);
   const BF16* const k = static_cast<const BF16*>(a.k) + keys.group * a.d;
   const BF16* const v = static_cast<const BF16*>(a.v) + keys.group * a.head_v;
-  ForParts<kD, kRows, kThreads>([&](int i, int part) {
+  ForParts<64, kRows, kThreads>([&](int i, int part) {
     const bool there = i < count;
     const int64_t row = there ? keys.rows[first + i] : 0;
-    CopyAsync16(PartOfRow<kD>(k_tiles, i, part), k + row * ldk + 8 * part, there ? 16 : 0);
-    CopyAsync16(PartOfRow<kD>(v_tiles, i, part), v + row * ldv + 8 * part, there ? 16 : 0);
+    CopyParts<kD>(PartOfRow<kD>(k_tiles, i, part), k + row * ldk + 8 * part, there ? 16 : 0);
+    CopyParts<kDV>(PartOfRow<kDV>(v_tiles, i, part), v + row * ldv + 8 * part, there ? 16 : 0);
   });
 }
 
-// Shared memory of a block: S::kOwn elements, and S::kStages stages of two matrices of 64 rows and
-// S::kStatistics floats, which all threads fill and its warpgroups use, each at its pace. The n-th
-// stage, whatever it is for, is round n / kStages of its place in the ring.
-template <typename S>
+// Shared memory of a block: S::kOwn elements, and S::kStages stages of two matrices of 64 rows (of
+// S::kD and S::kDV channels) and S::kStatistics floats, which threads fill, kFilling of them, and
+// warpgroups use, of kUsing threads, each at its pace. The n-th stage, whatever it is for, is round
+// n / kStages of its place in the ring.
+template <typename S, int kFilling = S::kThreads, int kUsing = S::kThreads>
 struct Ring {
-  static constexpr int kWide = S::kD / 64 * kTileElements;  // 64 rows
-  static constexpr int kElements = S::kOwn + S::kStages * 2 * kWide;
+  static constexpr int kStage = 64 * (S::kD + S::kDV);
+  static constexpr int kElements = S::kOwn + S::kStages * kStage;
 
   BF16 *own, *stages;
   float* statistics;
@@ -99,14 +108,14 @@ struct Ring {
         free(full + S::kStages) {
     if (threadIdx.x == 0) {
       for (int i = 0; i < S::kStages; ++i) {
-        InitBarrier(full + i, S::kThreads);
-        InitBarrier(free + i, S::kThreads / 32);  // a lane of each warp
+        InitBarrier(full + i, kFilling);
+        InitBarrier(free + i, kUsing / 32);  // a lane of each warp
       }
       PublishBarriers();
     }
     __syncthreads();
   }
-  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * 2 * kWide; }
+  __device__ BF16* Stage(uint32_t n) const { return stages + n % S::kStages * kStage; }
   __device__ float* Statistics(uint32_t n) const {
     return statistics + n % S::kStages * S::kStatistics;
   }
@@ -119,9 +128,9 @@ struct Ring {
     ArriveAfterCopies(full + loaded % S::kStages);
     ++loaded;
   }
-  // Until the present stage, and all that this thread copied before, is there.
-  __device__ void Wait() {
-    WaitPhase(full + used % S::kStages, Parity(used));
+  // Until the present stage, or one ahead, and all that its threads copied before, is there.
+  __device__ void Wait(uint32_t ahead = 0) {
+    WaitPhase(full + (used + ahead) % S::kStages, Parity(used + ahead));
     PublishWrites();
   }
   // When the warpgroup's products of the stage are done.
@@ -156,6 +165,17 @@ __device__ inline void BeginScores(float (&s)[1][8][4], const BF16* a, const BF1
     MultiplyGroup<Lie::kAlongK, Lie::kAlongK>(s, Further(first_a, bytes), Further(first_b, bytes),
                                               add || c > 0);
   }
+}
+
+// The same with a in registers.
+template <int kSteps>
+__device__ inline void BeginScores(float (&s)[1][8][4], const uint32_t (&a)[kSteps][4],
+                                   const BF16* b) {
+  const uint64_t first_b = FirstOperand<Lie::kAlongK>(b);
+#pragma unroll
+  for (int l = 0; l < kSteps; ++l)
+    MultiplyGroup<Lie::kAlongK>(s, a[l], Further(first_b, 2 * (l / 4 * kTileElements + l % 4 * 16)),
+                                l > 0);
 }
 
 // Begins sums += a b: 64 terms, the rows of the tiles b.

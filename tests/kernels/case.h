@@ -128,6 +128,8 @@ struct Case {
   double flops = 0, bytes = 0;                              // of one call in f32, for bench/
   // Whether the table of a backend has the op.
   std::function<bool(const Table&)> has;
+  // A kernel that a call in bf16 must launch on CUDA, of all that could compute it; null: any.
+  const char* kernel = nullptr;
 };
 
 // Gradient of f at x by central differences, in float64.

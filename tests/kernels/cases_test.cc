@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu.h"
-#include "tests/kernels/cases/attention.h"
+#include "tests/kernels/cases/attention_backward.h"
 #include "tests/kernels/cases/bias.h"
 #include "tests/kernels/cases/gemm.h"
 #include "tests/kernels/cases/head.h"
@@ -132,7 +132,11 @@ void CheckOnCuda(const Case& c, const Table& table) {
   INFO(table.name << ", " << c.name);
   for (DType dtype : TypesOf(c, true)) {
     INFO((dtype == DType::kF32 ? "f32" : "bf16"));
+    const char* const kernel =
+        &table == &EmulatedCuda() && dtype == DType::kBF16 ? c.kernel : nullptr;
+    const int64_t launches = kernel == nullptr ? 0 : EmulatedLaunches(kernel);
     const Result whole = Run(c, table, nullptr, dtype, 0, c.rows);
+    if (kernel != nullptr) CHECK(EmulatedLaunches(kernel) > launches);
     CheckReferences(c, dtype, whole);
     const std::vector<DType> on_cpu = TypesOf(c, Cpu().has_bf16());
     if (std::find(on_cpu.begin(), on_cpu.end(), dtype) != on_cpu.end()) {
@@ -165,6 +169,7 @@ TEST_CASE("row kernels are right, batch-invariant and the same on any threads", 
 }
 TEST_CASE("attention is right, batch-invariant and the same on any threads", "[kernels]") {
   CheckAll(AttentionCases());
+  CheckAll(AttentionBackwardCases());
 }
 TEST_CASE("attention's gradients by the formulas are those by differences", "[kernels]") {
   for (const AttentionShape& shape : SmallAttentionBackwardShapes()) {
@@ -195,8 +200,9 @@ TEST_CASE("optimiser kernels are right and the same on any threads", "[kernels]"
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& cases : {GemmCases(), GroupedGemmCases(), RowCases(), RopeCases(), BiasCases(),
-                            AttentionCases(), MoeCases(), HeadCases(), OptimizerCases()})
+  for (const auto& cases :
+       {GemmCases(), GroupedGemmCases(), RowCases(), RopeCases(), BiasCases(), AttentionCases(),
+        AttentionBackwardCases(), MoeCases(), HeadCases(), OptimizerCases()})
     all.insert(all.end(), cases.begin(), cases.end());
   return all;
 }

@@ -103,6 +103,7 @@ struct Block {
 };
 Block block;
 int launches = 0;
+std::map<std::string, int64_t> launches_of;
 
 void SetIndex(unsigned i) {
   block.current = i;
@@ -218,6 +219,7 @@ void RunGrid(const char* name, dim3 grid, dim3 dims, size_t dynamic_shared,
   block.ahead = launches % 4 >= 2;
   block.early = launches % 8 >= 4;
   ++launches;
+  ++launches_of[name];
   block.dynamic_bytes = dynamic_shared;
   gridDim = grid;
   blockDim = dims;
@@ -227,6 +229,11 @@ void RunGrid(const char* name, dim3 grid, dim3 dims, size_t dynamic_shared,
                 static_cast<unsigned>(b / grid.x / grid.y)};
     RunBlock();
   }
+}
+
+int64_t Launches(const std::string& name) {
+  const auto found = launches_of.find(name);
+  return found == launches_of.end() ? 0 : found->second;
 }
 
 unsigned Rank() {

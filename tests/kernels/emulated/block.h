@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -41,6 +42,8 @@ inline constexpr int warpSize = 32;
 // Runs `thread` for every thread of every block.
 void RunGrid(const char* name, dim3 grid, dim3 block, size_t dynamic_shared,
              const std::function<void()>& thread);
+// Grids of this name so far.
+int64_t Launches(const std::string& name);
 
 // The running thread's place in its block, and the number of threads there.
 unsigned Rank();

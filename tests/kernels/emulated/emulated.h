@@ -8,4 +8,7 @@ namespace hone::kernels {
 // compute, not that a GPU computes it. One thread at a time.
 const Table& EmulatedCuda();
 
+// How often a kernel of this name (as in messages) was launched.
+int64_t EmulatedLaunches(const char* name);
+
 }  // namespace hone::kernels

@@ -1,4 +1,5 @@
 #include "kernels/cuda/cuda.cuh"
+#include "tests/kernels/emulated/block.h"
 #include "tests/kernels/emulated/emulated.h"
 
 namespace hone::kernels {
@@ -10,6 +11,10 @@ const Table& EmulatedCuda() {
     return t;
   }();
   return table;
+}
+
+int64_t EmulatedLaunches(const char* name) {
+  return hone_emulation::Launches(name);
 }
 
 }  // namespace hone::kernels
