@@ -68,16 +68,15 @@ __global__ void __launch_bounds__(512) CombineKernel(AttentionArgs a, Range rang
   ForTiles<kVectors>(a, range, [&](const Tile& tile) {
     if (!splits.Shares(tile)) return;
     const int split = tile.first_chunk / kSplitChunks;
-    const int step = static_cast<int>(CeilDiv(tile.all, kSplitKeys));
+    const int all = static_cast<int>(CeilDiv(tile.all, kSplitKeys));
     const int64_t stride = CeilDiv(tile.keys.Vectors(), kVectors) * a.kv_heads;  // tiles of a split
     const int64_t first = tile.number - split * stride;
-    for (int i = split; i < tile.count; i += step) {
-      const int seen = static_cast<int>(CeilDiv(tile.Visible(i), kSplitKeys));
+    for (int i = split; i < tile.count; i += all) {
       const int64_t row = tile.keys.Row(a, tile.v0 + i);
       for (int c = threadIdx.x; c < a.dv; c += blockDim.x) {
         float top = 0.0f, sum = 0.0f, x = 0.0f;
 #pragma unroll 4
-        for (int s = 0; s < seen; ++s) {
+        for (int s = 0; s < all; ++s) {
           const Part part = splits.At(first + s * stride, c / splits.width);
           const float y = part.acc[i * part.width + c % part.width];
           const Join<Units> join(s == 0 ? part.Top()[i] : top, part.Top()[i]);
