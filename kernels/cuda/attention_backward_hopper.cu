@@ -259,8 +259,7 @@ bool TakesHopper(const AttentionBackwardArgs& b) {
   const AttentionArgs& a = b.forward;
   const Alignment aligned = AlignmentOf<BF16>(a, b.dout);
   const bool narrow = a.d == a.dv && (a.d == 64 || a.d == 128);
-  // The two who add to dk and dv know nothing of each other.
-  const bool wide = a.d == 192 && a.dv == 128 && b.dk != b.dv;
+  const bool wide = a.d == 192 && a.dv == 128;
   return a.dtype == DType::kBF16 && (narrow || wide) && aligned.q && aligned.k && aligned.v &&
          aligned.dout && Aligned<BF16>(a.out, 0) && Aligned<BF16>(b.dq, b.lddq) && a.scale > 0 &&
          a.heads / a.kv_heads <= 64 && HasHopper();
