@@ -125,33 +125,33 @@ __global__ void __launch_bounds__(S::kThreads, 1)
       Clear(acc);
     };
     // f(vector, sum, its place in the part) for this thread's sums that there are.
-    const auto each_sum = [&](const Part& part, const auto& f) {
+    const auto each_sum = [&](const Part& earlier, const auto& f) {
       ForFragments(acc, [&](int i, int j, float& x, float& y) {
         if (own + i >= count || j >= 16 * pairs) return;
-        float* const at = part.acc + (own + i) * dv + channel + j;
+        float* const at = earlier.acc + (own + i) * dv + channel + j;
         if (channel + j < dv) f(own + i, x, at);
         if (channel + j + 1 < dv) f(own + i, y, at + 1);
       });
     };
     // Brings what earlier splits gave to the sums.
-    const auto take = [&](const Part& part) {
-      each_sum(part, [&](int i, float& x, const float* from) {
-        x = Join<Natural>(part.Top()[i], max_of[i])(*from, x);
+    const auto take = [&](const Part& earlier) {
+      each_sum(earlier, [&](int i, float& x, const float* from) {
+        x = Join<Natural>(earlier.Top()[i], max_of[i])(*from, x);
       });
       __syncthreads();
       if (static_cast<int>(threadIdx.x) < count) {
         const int i = threadIdx.x;
-        const Join<Natural> join(part.Top()[i], max_of[i]);
-        sum_of[i] = join(part.Sum()[i], sum_of[i]);
+        const Join<Natural> join(earlier.Top()[i], max_of[i]);
+        sum_of[i] = join(earlier.Sum()[i], sum_of[i]);
         max_of[i] = join.top;
       }
       __syncthreads();
     };
-    const auto put = [&](const Part& part) {
-      each_sum(part, [&](int, float x, float* to) { *to = x; });
+    const auto put = [&](const Part& to) {
+      each_sum(to, [&](int, float x, float* at) { *at = x; });
       if (static_cast<int>(threadIdx.x) < count) {
-        part.Top()[threadIdx.x] = max_of[threadIdx.x];
-        part.Sum()[threadIdx.x] = sum_of[threadIdx.x];
+        to.Top()[threadIdx.x] = max_of[threadIdx.x];
+        to.Sum()[threadIdx.x] = sum_of[threadIdx.x];
       }
     };
     begin();
@@ -197,9 +197,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         load(chunk + 1);
       }
       if (EndsSplit(chunk) && chunk + 1 < chunks) {
-        const Part part = splits.Of(tile);
-        if (chunk >= kSplitChunks) take(part);
-        put(part);
+        if (chunk >= kSplitChunks) take(splits.Of(tile));
+        put(splits.Of(tile));
         begin();
       }
     }
