@@ -184,8 +184,8 @@ inline std::vector<Case> AttentionCases() {
            {"groups", {{33, 65}, {2, 64}}, 12, 3, 13, 33},
            {"aligned", {{70, 70}, {1, 130}, {9, 64}}, 4, 2, 64, 48, false, 0, true},
            {"aligned latent", {{5, 70}, {1, 129}}, 6, 1, 72, 64, true, 0, true},
-           // MLA of real models: tiles of 64 vectors, full and not; up to three chunks.
-           {"wide latent", {{9, 150}, {1, 192}, {0, 0}, {5, 5}}, 16, 1, 576, 512, true, 3, true},
+           // MLA of real models: tiles of 64 vectors, full and not, more than blocks; three chunks.
+           {"wide latent", {{17, 150}, {1, 192}, {0, 0}, {5, 5}}, 16, 1, 576, 512, true, 3, true},
            {"wide latent, 128 heads", {{1, 140}, {2, 66}}, 128, 1, 576, 512, true, 0, true},
            // Warpgroups of 64 vectors, up to three to a tile; two tiles; bare decoding.
            {"64 channels",
