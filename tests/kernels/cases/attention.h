@@ -96,6 +96,27 @@ struct AttentionInputs {
   float scale;
 };
 
+// All but where things are. Sequences of a job may be parts of the layout's.
+inline AttentionArgs AttentionArgsOf(const AttentionLayout& l, const std::vector<int32_t>& q_start,
+                                     const std::vector<int32_t>& kv_start, float scale,
+                                     DType dtype) {
+  const AttentionShape& s = l.shape;
+  return {.max_q_len = AttentionLayout::Longest(q_start),
+          .max_kv_len = AttentionLayout::Longest(kv_start),
+          .total_kv_len = kv_start.back(),
+          .sequences = static_cast<int64_t>(s.sequences.size()),
+          .heads = s.heads,
+          .kv_heads = s.kv_heads,
+          .d = s.d,
+          .dv = s.dv,
+          .ldq = l.ldq,
+          .ldk = l.ldk,
+          .ldv = l.ldv,
+          .head_v = s.head_v(),
+          .scale = scale,
+          .dtype = dtype};
+}
+
 inline Case AttentionCase(const AttentionShape& s) {
   const auto layout = std::make_shared<AttentionLayout>(s);
   Case r;
@@ -130,28 +151,15 @@ inline Case AttentionCase(const AttentionShape& s) {
     const Array q(in.q, dtype), k(in.k, dtype), v = s.latent ? k : Array(in.v, dtype);
     const Array out(n * s.heads * s.dv, dtype), lse(n * s.heads, DType::kF32);
     const Array qs = Array::Of(q_start), ks = Array::Of(kv_start), rows = Array::Of(kv_rows);
-    const AttentionArgs a{.q = q.At(begin * l.ldq),
-                          .k = k.At(0),
-                          .v = v.At(0),
-                          .out = out.At(0),
-                          .lse = lse.As(),
-                          .q_start = qs.As<int32_t>(),
-                          .kv_start = ks.As<int32_t>(),
-                          .kv_rows = rows.As<int32_t>(),
-                          .max_q_len = AttentionLayout::Longest(q_start),
-                          .max_kv_len = AttentionLayout::Longest(kv_start),
-                          .total_kv_len = kv_start.back(),
-                          .sequences = static_cast<int64_t>(s.sequences.size()),
-                          .heads = s.heads,
-                          .kv_heads = s.kv_heads,
-                          .d = s.d,
-                          .dv = s.dv,
-                          .ldq = l.ldq,
-                          .ldk = l.ldk,
-                          .ldv = l.ldv,
-                          .head_v = s.head_v(),
-                          .scale = in.scale,
-                          .dtype = dtype};
+    AttentionArgs a = AttentionArgsOf(l, q_start, kv_start, in.scale, dtype);
+    a.q = q.At(begin * l.ldq);
+    a.k = k.At(0);
+    a.v = v.At(0);
+    a.out = out.At(0);
+    a.lse = lse.As();
+    a.q_start = qs.As<int32_t>();
+    a.kv_start = ks.As<int32_t>();
+    a.kv_rows = rows.As<int32_t>();
     return Job{
         [=, hold = std::vector<Array>{q, k, v, qs, ks, rows}](const Table& t, Stream stream) {
           return t.attention(a, stream);

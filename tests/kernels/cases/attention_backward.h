@@ -85,28 +85,16 @@ inline Case AttentionBackwardCase(const AttentionShape& s) {
       for (int32_t i = 0; i <= sequences; ++i) cluster.push_back(i);
     }
     const Array cs = Array::Of(cluster);
-    AttentionBackwardArgs b{.forward = {.q = q.At(0),
-                                        .k = k.At(0),
-                                        .v = v.At(0),
-                                        .out = out.At(0),
-                                        .lse = lse.As(),
-                                        .q_start = qs.As<int32_t>(),
-                                        .kv_start = ks.As<int32_t>(),
-                                        .kv_rows = rows.As<int32_t>(),
-                                        .max_q_len = AttentionLayout::Longest(l.q_start),
-                                        .max_kv_len = AttentionLayout::Longest(l.kv_start),
-                                        .total_kv_len = l.kv_start.back(),
-                                        .sequences = sequences,
-                                        .heads = s.heads,
-                                        .kv_heads = s.kv_heads,
-                                        .d = s.d,
-                                        .dv = s.dv,
-                                        .ldq = l.ldq,
-                                        .ldk = l.ldk,
-                                        .ldv = l.ldv,
-                                        .head_v = s.head_v(),
-                                        .scale = in.scale,
-                                        .dtype = dtype},
+    AttentionArgs a = AttentionArgsOf(l, l.q_start, l.kv_start, in.scale, dtype);
+    a.q = q.At(0);
+    a.k = k.At(0);
+    a.v = v.At(0);
+    a.out = out.At(0);
+    a.lse = lse.As();
+    a.q_start = qs.As<int32_t>();
+    a.kv_start = ks.As<int32_t>();
+    a.kv_rows = rows.As<int32_t>();
+    AttentionBackwardArgs b{.forward = a,
                             .dout = d.At(0),
                             .dq = dq.At(0),
                             .dk = dk.As(),
