@@ -12,7 +12,7 @@
 #include "tests/kernels/cases/optimizer.h"
 #include "tests/kernels/cases/rope.h"
 #include "tests/kernels/cases/rows.h"
-#include "tests/kernels/emulated/emulated.h"
+#include "tests/kernels/tables.h"
 #include "tests/testing/test.h"
 
 namespace hone::kernels::testing {
@@ -213,6 +213,15 @@ TEST_CASE("every op of the CUDA table is right and batch-invariant on a device",
     return;
   }
   for (const Case& c : AllCases()) CheckOnCuda(c, *Cuda());
+}
+
+TEST_CASE("every op of the CUDA table is right and batch-invariant on a simulated device",
+          "[kernels]") {
+  if (SimulatedCuda() == nullptr) {
+    WARN("SKIPPED: no nvcc");
+    return;
+  }
+  for (const Case& c : AllCases()) CheckOnCuda(c, *SimulatedCuda());
 }
 
 TEST_CASE("every op of the CUDA table is right and batch-invariant in emulation", "[kernels]") {

@@ -3,13 +3,15 @@
 #include <vector>
 
 #include "tests/kernels/emulated/emulated.h"
+#include "tests/kernels/simulated/simulated.h"
 
 namespace hone::kernels::testing {
 
-// The CUDA kernels, emulated and, where there is one, on a device.
+// The CUDA kernels, emulated, and on a device, which may be simulated.
 inline std::vector<const Table*> CudaTables() {
-  std::vector<const Table*> all{&EmulatedCuda()};
-  if (Cuda() != nullptr) all.push_back(Cuda());
+  std::vector<const Table*> all;
+  for (const Table* table : {Cuda(), SimulatedCuda()})
+    if (table != nullptr) all.push_back(table);
   return all;
 }
 // Every backend that can run here.
