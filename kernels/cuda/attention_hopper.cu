@@ -79,6 +79,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     sums.Finish(a, splits, tile, own);
     __syncthreads();  // before the next queries
   });
+#else
+  NotBuiltForHopper();
 #endif
 }
 

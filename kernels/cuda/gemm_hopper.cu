@@ -158,6 +158,8 @@ __global__ void __launch_bounds__(S::kThreads)
       if (m0 + top + i < p.m) p.Store(m0 + top + i, n0 + j, x, y);
     });
   }
+#else
+  NotBuiltForHopper();
 #endif
 }
 

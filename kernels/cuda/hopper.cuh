@@ -2,7 +2,8 @@
 
 // Instructions of Hopper (sm_90a): barriers in shared memory that count bytes, copies of tensor
 // tiles (TMA), and products of warpgroups (wgmma). Kernels that use them wrap their bodies in #if
-// HONE_HOPPER, since other architectures cannot assemble them. See mma.cuh about the twin.
+// HONE_HOPPER, since other architectures cannot assemble them, and say NotBuiltForHopper() in its
+// #else. See mma.cuh about the twin.
 
 #include <cuda.h>
 #include <cuda_bf16.h>
@@ -18,6 +19,12 @@
 #endif
 
 namespace hone::kernels::cuda {
+
+// Ends the program, where an empty kernel would leave results unwritten: HasHopper() asks the
+// device alone. kernels/CMakeLists.txt refuses builds in which this could run.
+__device__ inline void NotBuiltForHopper() {
+  __trap();
+}
 
 using TensorMap = CUtensorMap;
 
