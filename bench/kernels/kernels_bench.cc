@@ -120,7 +120,7 @@ int main(int argc, char** argv) {
     }
   hone::kernels::Cpu().close(team);
   if (hone::kernels::Cuda() == nullptr) {
-    std::printf("SKIPPED: GPU: none here\n");
+    std::printf("SKIPPED: CUDA: %s\n", hone::kernels::CudaAbsence().reason);
   } else {
     MeasureDevice(filter);
   }

@@ -17,11 +17,14 @@
 namespace hone {
 
 enum class DeviceKind : uint8_t {
-  kAuto,  // CUDA if this build and machine have it and its table is complete, else the CPU
+  // CUDA if this build and machine have it and its table is complete, else the CPU; warns if there
+  // is a GPU that cannot be used.
+  kAuto,
   kCpu,
   kCuda,
 };
-// FAILED_PRECONDITION: CUDA was asked for and is not there, or lacks kernels, which are named.
+// FAILED_PRECONDITION: CUDA was asked for and is not there (why), or lacks kernels, which are
+// named.
 absl::StatusOr<const kernels::Table*> FindTable(DeviceKind kind);
 // Entries of `table` that are null, by name.
 std::vector<std::string> MissingEntries(const kernels::Table& table);

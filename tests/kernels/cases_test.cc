@@ -209,7 +209,7 @@ std::vector<Case> AllCases() {
 
 TEST_CASE("every op of the CUDA table is right and batch-invariant on a device", "[kernels][gpu]") {
   if (Cuda() == nullptr) {
-    WARN("SKIPPED: no CUDA device");
+    WARN("SKIPPED: CUDA: " << CudaAbsence().reason);
     return;
   }
   for (const Case& c : AllCases()) CheckOnCuda(c, *Cuda());

@@ -33,11 +33,15 @@ TEST_CASE("every backend that is complete says so, and is chosen by name", "[mod
   CHECK(FindTable(DeviceKind::kCpu).value() == &kernels::Cpu());
   const bool cuda = kernels::Cuda() != nullptr && MissingEntries(*kernels::Cuda()).empty();
   CHECK(FindTable(DeviceKind::kAuto).value() == (cuda ? kernels::Cuda() : &kernels::Cpu()));
+  CHECK((kernels::Cuda() == nullptr) == (kernels::CudaAbsence().reason != nullptr));
   const auto asked = FindTable(DeviceKind::kCuda);
   if (cuda) {
     CHECK(asked.value() == kernels::Cuda());
   } else {
     CHECK_CODE(asked, absl::StatusCode::kFailedPrecondition);
+    REQUIRE(kernels::CudaAbsence().reason != nullptr);
+    CHECK_THAT(std::string(asked.status().message()),
+               Catch::Matchers::Contains(kernels::CudaAbsence().reason));
   }
 }
 
