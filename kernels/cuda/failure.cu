@@ -8,6 +8,8 @@ namespace hone::kernels::cuda {
 
 Error Failure(const char* kernel, cudaError_t error) {
   if (error == cudaSuccess) return nullptr;
+  // It is reported here; the next launch is not to find it.
+  cudaGetLastError();
   // Messages live for ever; there are few.
   static std::mutex mutex;
   static auto& messages = *new std::set<std::string>;

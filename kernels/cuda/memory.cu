@@ -6,9 +6,6 @@
 namespace hone::kernels::cuda {
 namespace {
 
-#define HONE_CUDA_CALL(call, ...) \
-  if (const Error error = Failure(#call, call(__VA_ARGS__)); error != nullptr) return error
-
 // Two pieces of pinned memory in turn: one is filled or emptied by the host while the other travels.
 class Staging {
  public:

@@ -39,7 +39,9 @@ class Recording;
 // Upload and Write read host memory, only Read writes it. A failure of the device is fatal.
 class Device {
  public:
-  Device(const kernels::Table& table, int threads) : table_(table), stream_(table.open(threads)) {}
+  Device(const kernels::Table& table, int threads) : table_(table) {
+    Check(table.open(threads, &stream_));
+  }
   // Waits for the work on it.
   ~Device() { table_.close(stream_); }
   Device(const Device&) = delete;
@@ -91,7 +93,7 @@ class Device {
   }
 
   const kernels::Table& table_;
-  const kernels::Stream stream_;
+  kernels::Stream stream_ = nullptr;
 };
 
 // What a device was called for, to be done again (Device::Record, Replay). The memory that it uses

@@ -213,7 +213,8 @@ TEST_CASE("the log-probability of a sampled id is, bit for bit, that of training
                       .n = b.n,
                       .v = v,
                       .ldl = v};
-  Stream team = table.open(2);
+  Stream team = nullptr;
+  REQUIRE(table.open(2, &team) == nullptr);
   REQUIRE(table.logprob(a, team) == nullptr);
   Synchronize();
   table.close(team);

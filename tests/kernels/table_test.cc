@@ -55,7 +55,8 @@ TEST_CASE("recorded work is done again, with what memory holds by then", "[kerne
   CHECK(records == (&table != &Cpu()));
   if (!records) return;
   const int64_t n = 1000;
-  const Stream stream = table.open(1);
+  Stream stream = nullptr;
+  REQUIRE(table.open(1, &stream) == nullptr);
   testing::SharedVector<float> x(n), y(n), copy(n), zero(n, 1);
   const auto set = [&](float value) {
     std::fill(x.begin(), x.end(), value);
@@ -84,6 +85,22 @@ TEST_CASE("recorded work is done again, with what memory holds by then", "[kerne
   }
   table.forget(recording);
   table.forget(nullptr);
+  table.close(stream);
+}
+
+TEST_CASE("a failure is reported once, by the call that failed", "[kernels]") {
+  const Table& table = *GENERATE(from_range(testing::CudaTables()));
+  INFO(table.name);
+  Stream stream = nullptr;
+  REQUIRE(table.open(1, &stream) == nullptr);
+  Recording recording = nullptr;
+  const Error error = table.recorded(stream, &recording);  // nothing was begun
+  REQUIRE(error != nullptr);
+  CHECK(std::string(error).find("cudaStreamEndCapture") == 0);
+  testing::SharedVector<float> x(8, 3), y(8, 1);
+  CHECK(table.axpby({.x = x.data(), .y = y.data(), .n = 8, .a = 2, .b = 1}, stream) == nullptr);
+  CHECK(table.synchronize(stream) == nullptr);
+  CHECK(y[7] == 7);
   table.close(stream);
 }
 
