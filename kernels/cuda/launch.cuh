@@ -31,18 +31,17 @@ inline constexpr int kSplitKeys = 2048;
 // nullptr for cudaSuccess, else "<kernel>: <error>".
 Error Failure(const char* kernel, cudaError_t error);
 
+// Counts a launch, and lets the kernel have as much dynamic shared memory as a block may have.
+// Thread-safe, as is what is below.
+Error BeforeLaunch(const char* name, const void* kernel, size_t shared_bytes);
+
 // Launch("rms_norm", RmsNormKernel<float>, blocks, threads, shared_bytes, stream, args): the
 // kernel's own errors come with a later call, as always in CUDA; what comes back is whether it was
 // launched. `name` lives for ever.
 template <typename... Parameters, typename... Arguments>
 Error Launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
              size_t shared_bytes, Stream stream, const Arguments&... arguments) {
-  if (shared_bytes > (48 << 10)) {
-    const cudaError_t e =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes));
-    if (e != cudaSuccess) return Failure(name, e);
-  }
+  if (Error e = BeforeLaunch(name, reinterpret_cast<const void*>(kernel), shared_bytes)) return e;
   kernel<<<grid, block, shared_bytes, static_cast<cudaStream_t>(stream)>>>(arguments...);
   return Failure(name, cudaGetLastError());
 }
