@@ -132,11 +132,11 @@ void CheckOnCuda(const Case& c, const Table& table) {
   INFO(table.name << ", " << c.name);
   for (DType dtype : TypesOf(c, true)) {
     INFO((dtype == DType::kF32 ? "f32" : "bf16"));
-    const char* const kernel =
-        &table == &EmulatedCuda() && dtype == DType::kBF16 ? c.kernel : nullptr;
-    const int64_t launches = kernel == nullptr ? 0 : EmulatedLaunches(kernel);
+    const auto launches = &table == &EmulatedCuda() ? EmulatedLaunches : DeviceLaunches;
+    const char* const kernel = dtype == DType::kBF16 ? c.kernel : nullptr;
+    const int64_t before = kernel == nullptr ? 0 : launches(kernel);
     const Result whole = Run(c, table, nullptr, dtype, 0, c.rows);
-    if (kernel != nullptr) CHECK(EmulatedLaunches(kernel) > launches);
+    if (kernel != nullptr) CHECK(launches(kernel) > before);
     CheckReferences(c, dtype, whole);
     const std::vector<DType> on_cpu = TypesOf(c, Cpu().has_bf16());
     if (std::find(on_cpu.begin(), on_cpu.end(), dtype) != on_cpu.end()) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "kernels/cuda/launches.h"
 #include "kernels/kernels.h"
 #include "tests/kernels/memory.h"
 
@@ -23,7 +24,14 @@ void FreeShared(void* p) {
   }
 }
 void Synchronize() {
-  if (Cuda() != nullptr) cudaDeviceSynchronize();
+  if (Cuda() == nullptr) return;
+  const cudaError_t e = cudaDeviceSynchronize();
+  if (e == cudaSuccess) return;
+  std::fprintf(stderr, "tests/kernels: %s\n", cudaGetErrorString(e));
+  std::abort();
+}
+int64_t DeviceLaunches(const char* name) {
+  return cuda::Launches(name);
 }
 
 }  // namespace hone::kernels::testing
