@@ -60,12 +60,12 @@ class Staging {
     cudaEvent_t travelled = nullptr;
   };
 
-  // Waits until what it held has travelled.
+  // Waits until what it held has travelled, asleep: a step of training ends with such a wait.
   static Error Prepare(Piece& p) {
-    if (p.data == nullptr) {
-      HONE_CUDA_CALL(cudaMallocHost, &p.data, static_cast<size_t>(kBytes));
-      HONE_CUDA_CALL(cudaEventCreateWithFlags, &p.travelled, cudaEventDisableTiming);
-    }
+    if (p.travelled == nullptr)
+      HONE_CUDA_CALL(cudaEventCreateWithFlags, &p.travelled,
+                     cudaEventDisableTiming | cudaEventBlockingSync);
+    if (p.data == nullptr) HONE_CUDA_CALL(cudaMallocHost, &p.data, static_cast<size_t>(kBytes));
     HONE_CUDA_CALL(cudaEventSynchronize, p.travelled);
     return nullptr;
   }

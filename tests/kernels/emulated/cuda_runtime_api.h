@@ -146,7 +146,7 @@ inline cudaError_t cudaFreeAsync(void* p, cudaStream_t) {
 
 // All work is done when its call returns, so an event has nothing to wait for.
 using cudaEvent_t = struct EventOfEmulation*;
-inline constexpr unsigned cudaEventDisableTiming = 2;
+inline constexpr unsigned cudaEventDisableTiming = 2, cudaEventBlockingSync = 1;
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   static char one;
   *event = reinterpret_cast<cudaEvent_t>(&one);
