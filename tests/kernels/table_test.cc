@@ -46,6 +46,44 @@ TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") 
   CHECK(table.permute(a, nullptr) != nullptr);
 }
 
+TEST_CASE("copy moves rows of any width and distance and nothing between them", "[kernels]") {
+  const Table& table = *GENERATE(from_range(testing::Tables()));
+  INFO(table.name);
+  // Words of 16, 4, 2 bytes and single ones, by where rows begin, their width and their distances.
+  struct Shape {
+    int64_t rows, bytes, from_stride, to_stride, from_at, to_at;
+  };
+  for (const Shape& s : std::vector<Shape>{{1, 37, 0, 0, 3, 5},
+                                           {2, 1, 1, 1, 0, 0},
+                                           {5, 128, 1152, 128, 0, 16},
+                                           {300, 48, 64, 80, 16, 0},
+                                           {7, 48, 64, 80, 4, 0},
+                                           {9, 12, 20, 12, 0, 8},
+                                           {3, 16, 34, 16, 0, 0},
+                                           {6, 33, 40, 35, 1, 2},
+                                           {2, 6000, 6016, 6000, 0, 0},
+                                           {0, 16, 16, 16, 0, 0},
+                                           {4, 0, 16, 16, 0, 0}}) {
+    INFO(s.rows << " rows of " << s.bytes << " bytes");
+    testing::SharedVector<uint8_t> from(s.from_at + s.rows * s.from_stride + s.bytes);
+    testing::SharedVector<uint8_t> to(s.to_at + s.rows * s.to_stride + s.bytes, 255);
+    for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<uint8_t>(i * 31 % 251);
+    std::vector<uint8_t> want(to.begin(), to.end());
+    for (int64_t row = 0; row < s.rows; ++row)
+      std::copy_n(from.begin() + s.from_at + row * s.from_stride, s.bytes,
+                  want.begin() + s.to_at + row * s.to_stride);
+    REQUIRE(table.copy({.from = from.data() + s.from_at,
+                        .to = to.data() + s.to_at,
+                        .row_bytes = s.bytes,
+                        .rows = s.rows,
+                        .from_stride = s.from_stride,
+                        .to_stride = s.to_stride},
+                       nullptr) == nullptr);
+    testing::Synchronize();
+    CHECK(std::equal(to.begin(), to.end(), want.begin()));
+  }
+}
+
 TEST_CASE("recorded work is done again, with what memory holds by then", "[kernels]") {
   const Table& table = *GENERATE(from_range(testing::Tables()));
   INFO(table.name);
