@@ -7,6 +7,8 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
+#include <string>
+
 #include "kernels/kernels.h"
 
 // HONE_SHARED(float, tile, [32][33]);  HONE_SHARED(int, count);   a variable of the block, in a
@@ -28,6 +30,8 @@ inline constexpr int64_t kMaxBlocks = 0x7fffffff;
 // Keys of a split of attention (there few, so that there are several).
 inline constexpr int kSplitKeys = 2048;
 
+// The message, which then lives for ever; there are few.
+Error Lasting(const std::string& message);
 // nullptr for cudaSuccess, else "<kernel>: <error>".
 Error Failure(const char* kernel, cudaError_t error);
 
