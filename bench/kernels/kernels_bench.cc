@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   const std::string filter = argc > 1 ? argv[1] : "";
   const int threads = static_cast<int>(std::thread::hardware_concurrency());
   hone::kernels::Stream team = nullptr;
-  hone::kernels::Cpu().open(threads, &team);
+  hone::kernels::Cpu().open({.threads = threads}, &team);
   std::printf("columns: 1 thread by its CPU clock, %d threads by the wall clock; medians of 15\n",
               threads);
   for (const auto& cases : {GemmBenchCases(), GroupedGemmBenchCases(), AttentionBenchCases(),

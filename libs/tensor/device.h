@@ -39,8 +39,9 @@ class Recording;
 // Upload and Write read host memory, only Read writes it. A failure of the device is fatal.
 class Device {
  public:
-  Device(const kernels::Table& table, int threads) : table_(table) {
-    Check(table.open(threads, &stream_));
+  // urgent: its work goes before that of other devices of the table (kernels::StreamArgs).
+  Device(const kernels::Table& table, int threads, bool urgent = false) : table_(table) {
+    Check(table.open({.threads = threads, .urgent = urgent}, &stream_));
   }
   // Waits for the work on it.
   ~Device() { table_.close(stream_); }

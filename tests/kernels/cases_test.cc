@@ -21,7 +21,8 @@ namespace {
 class Streams {
  public:
   explicit Streams(const Table& table) : table_(table) {
-    for (int threads : {1, 2, 3}) REQUIRE(table.open(threads, &all_.emplace_back()) == nullptr);
+    for (int threads : {1, 2, 3})
+      REQUIRE(table.open({.threads = threads}, &all_.emplace_back()) == nullptr);
   }
   ~Streams() {
     for (Stream s : all_) table_.close(s);

@@ -17,7 +17,7 @@ using testing::SharedVector;
 
 struct OpenStream {
   OpenStream(const Table& t, int threads) : table(t) {
-    REQUIRE(t.open(threads, &stream) == nullptr);
+    REQUIRE(t.open({.threads = threads}, &stream) == nullptr);
   }
   ~OpenStream() { table.close(stream); }
   OpenStream(const OpenStream&) = delete;

@@ -214,7 +214,7 @@ TEST_CASE("the log-probability of a sampled id is, bit for bit, that of training
                       .v = v,
                       .ldl = v};
   Stream team = nullptr;
-  REQUIRE(table.open(2, &team) == nullptr);
+  REQUIRE(table.open({.threads = 2}, &team) == nullptr);
   REQUIRE(table.logprob(a, team) == nullptr);
   Synchronize();
   table.close(team);

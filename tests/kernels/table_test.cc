@@ -94,7 +94,7 @@ TEST_CASE("recorded work is done again, with what memory holds by then", "[kerne
   if (!records) return;
   const int64_t n = 1000;
   Stream stream = nullptr;
-  REQUIRE(table.open(1, &stream) == nullptr);
+  REQUIRE(table.open({}, &stream) == nullptr);
   testing::SharedVector<float> x(n), y(n), copy(n), zero(n, 1);
   const auto set = [&](float value) {
     std::fill(x.begin(), x.end(), value);
@@ -134,7 +134,7 @@ TEST_CASE("a failure is reported once, by the call that failed", "[kernels]") {
   const Table& table = *GENERATE(from_range(testing::CudaTables()));
   INFO(table.name);
   Stream stream = nullptr;
-  REQUIRE(table.open(1, &stream) == nullptr);
+  REQUIRE(table.open({}, &stream) == nullptr);
   Recording recording = nullptr;
   const Error error = table.recorded(stream, &recording);  // nothing was begun
   REQUIRE(error != nullptr);

@@ -32,7 +32,10 @@ inline const char* cudaGetErrorString(cudaError_t e) {
 inline cudaError_t cudaGetLastError() {
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+inline cudaError_t cudaDeviceGetStreamPriorityRange(int*, int*) {
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
   static char one;
   *stream = reinterpret_cast<cudaStream_t>(&one);
   return cudaSuccess;
