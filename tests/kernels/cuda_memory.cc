@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "kernels/cuda/launches.h"
 #include "kernels/kernels.h"
@@ -32,6 +33,11 @@ void Synchronize() {
 }
 int64_t DeviceLaunches(const char* name) {
   return cuda::Launches(name);
+}
+bool DeviceRuns(const char* kernel) {
+  int major = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+  return major == 9 || std::strstr(kernel, "Hopper") == nullptr;
 }
 
 }  // namespace hone::kernels::testing

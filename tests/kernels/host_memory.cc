@@ -14,5 +14,8 @@ void Synchronize() {}
 int64_t DeviceLaunches(const char*) {
   return 0;
 }
+bool DeviceRuns(const char*) {
+  return false;
+}
 
 }  // namespace hone::kernels::testing

@@ -14,6 +14,8 @@ void FreeShared(void* p);
 void Synchronize();
 // How often a kernel of this name was launched on the device.
 int64_t DeviceLaunches(const char* name);
+// Whether the device could: not if it is one of Hopper's and the device none.
+bool DeviceRuns(const char* kernel);
 
 // A vector on such memory.
 template <typename T>
