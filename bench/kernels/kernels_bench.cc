@@ -105,7 +105,8 @@ int main(int argc, char** argv) {
   using namespace hone::kernels::testing;
   const std::string filter = argc > 1 ? argv[1] : "";
   const int threads = static_cast<int>(std::thread::hardware_concurrency());
-  hone::kernels::Stream team = hone::kernels::Cpu().open(threads);
+  hone::kernels::Stream team = nullptr;
+  hone::kernels::Cpu().open({.threads = threads}, &team);
   std::printf("columns: 1 thread by its CPU clock, %d threads by the wall clock; medians of 15\n",
               threads);
   for (const auto& cases : {GemmBenchCases(), GroupedGemmBenchCases(), AttentionBenchCases(),
@@ -120,7 +121,7 @@ int main(int argc, char** argv) {
     }
   hone::kernels::Cpu().close(team);
   if (hone::kernels::Cuda() == nullptr) {
-    std::printf("SKIPPED: GPU: none here\n");
+    std::printf("SKIPPED: CUDA: %s\n", hone::kernels::CudaAbsence().reason);
   } else {
     MeasureDevice(filter);
   }

@@ -196,7 +196,7 @@ int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 0.3;
   const hone::kernels::Table* cuda = hone::kernels::Cuda();
   if (cuda == nullptr) {
-    std::printf("SKIPPED: no GPU\n");
+    std::printf("SKIPPED: CUDA: %s\n", hone::kernels::CudaAbsence().reason);
     return 77;
   }
   cudaDeviceProp device;

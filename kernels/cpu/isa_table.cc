@@ -8,7 +8,10 @@ const Table& IsaTable() {
       .name = "cpu",
       .host_visible = true,
       .has_bf16 = HasBf16,
-      .open = [](int threads) -> Stream { return new Team(threads); },
+      .open = [](const StreamArgs& a, Stream* out) -> Error {
+        *out = new Team(a.threads);
+        return nullptr;
+      },
       .close = [](Stream stream) { delete static_cast<Team*>(stream); },
       .allocate = Allocate,
       .release = Release,

@@ -25,7 +25,8 @@ constexpr int kLanesPerVector = 8;  // in the softmax
 struct Plan {
   Alignment aligned;
   bool latent;
-  int stages;  // of keys and values
+  bool out_pairs;  // results may be stored by pairs
+  int stages;      // of keys and values
 };
 
 template <typename T, typename S>
@@ -211,7 +212,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
         if (at >= count || j >= 16 * pairs) return;
         const float sum = sum_of[at];
         T* out = static_cast<T*>(a.out) + keys.Row(a, v0 + at) * a.dv + channel + j;
-        StorePair<T>(out, nullptr, x / sum, y / sum, dv - channel - j, dv % 2 == 0);
+        StorePair<T>(out, nullptr, x / sum, y / sum, dv - channel - j, plan.out_pairs);
       });
       const int i = threadIdx.x;
       if (a.lse != nullptr && i < count)
@@ -224,7 +225,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
 
 template <typename T, typename S>
 Error LaunchShape(const AttentionArgs& a, Range range, Stream stream) {
-  Plan plan{AlignmentOf<T>(a), Latent(a), 2};
+  const bool out_pairs = a.dv % 2 == 0 && reinterpret_cast<uintptr_t>(a.out) % sizeof(Pair<T>) == 0;
+  Plan plan{AlignmentOf<T>(a), Latent(a), out_pairs, 2};
   const Memory<T, S> memory(a, plan.latent);
   const int limit = SharedLimit();
   if (memory.Bytes(2) > limit) plan.stages = 1;

@@ -207,7 +207,9 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     for (int sequence = b.cluster_start[cluster]; sequence < b.cluster_start[cluster + 1];
          ++sequence) {
       const Keys keys(a, sequence, group);
-      if (keys.kv_len <= first) continue;
+      // Keys of a sequence without queries have no gradients; their copies, which nobody would wait
+      // for, would land in the tile that the next sequence fills.
+      if (keys.kv_len <= first || keys.q_len == 0) continue;
       const int some = min(S::kKeys, keys.kv_len - first);
       LoadKeys(keys_tile, ldq, S::kKeys, static_cast<const T*>(a.k) + keys.group * a.d, a.ldk, d,
                aligned.k, keys, first, some);

@@ -66,6 +66,8 @@ __global__ void __launch_bounds__(256) DeltaKernel(AttentionBackwardArgs b) {
       *reinterpret_cast<float*>(static_cast<BF16*>(b.dq) + v / a.heads * b.lddq +
                                 v % a.heads * S::kD) = sum;
   }
+#else
+  NotBuiltForHopper();
 #endif
 }
 
@@ -134,6 +136,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     AddKeyGradients(dv, 1.0f, b.dv + keys.group * a.head_v, b.lddv, keys, first_own, at);
     __syncthreads();  // before the next keys and values
   });
+#else
+  NotBuiltForHopper();
 #endif
 }
 
@@ -231,6 +235,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     }
     __syncthreads();  // before the next queries
   });
+#else
+  NotBuiltForHopper();
 #endif
 }
 

@@ -201,6 +201,8 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
     TakeRegisters<224>();
     ComputeKeys(b, rows, barriers, ring);
   }
+#else
+  NotBuiltForHopper();
 #endif
 }
 

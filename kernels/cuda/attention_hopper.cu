@@ -79,6 +79,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     sums.Finish(a, splits, tile, own);
     __syncthreads();  // before the next queries
   });
+#else
+  NotBuiltForHopper();
 #endif
 }
 
@@ -95,7 +97,7 @@ bool TakesHopper(const AttentionArgs& a) {
   const Alignment aligned = AlignmentOf<BF16>(a);
   const bool narrow = a.d == a.dv && (a.d == 64 || a.d == 128);
   return a.dtype == DType::kBF16 && (narrow || TakesLatent(a)) && aligned.q && aligned.k &&
-         aligned.v && a.scale > 0 && HasHopper();
+         aligned.v && Aligned<BF16>(a.out, 0) && a.scale > 0 && HasHopper();
 }
 
 Error LaunchHopper(const AttentionArgs& a, Stream stream) {

@@ -272,6 +272,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     TakeRegisters<224>();
     ComputeOtherHalf(a, range, splits, shared);
   }
+#else
+  NotBuiltForHopper();
 #endif
 }
 

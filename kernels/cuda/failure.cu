@@ -6,13 +6,18 @@
 
 namespace hone::kernels::cuda {
 
-Error Failure(const char* kernel, cudaError_t error) {
-  if (error == cudaSuccess) return nullptr;
-  // Messages live for ever; there are few.
+Error Lasting(const std::string& message) {
   static std::mutex mutex;
   static auto& messages = *new std::set<std::string>;
   const std::lock_guard<std::mutex> lock(mutex);
-  return messages.insert(std::string(kernel) + ": " + cudaGetErrorString(error)).first->c_str();
+  return messages.insert(message).first->c_str();
+}
+
+Error Failure(const char* kernel, cudaError_t error) {
+  if (error == cudaSuccess) return nullptr;
+  // It is reported here; the next launch is not to find it.
+  cudaGetLastError();
+  return Lasting(std::string(kernel) + ": " + cudaGetErrorString(error));
 }
 
 }  // namespace hone::kernels::cuda

@@ -104,22 +104,32 @@ __global__ void __launch_bounds__(S::kThreads, 2) ProductKernel(Products all) {
 }
 
 template <typename T, Layout kLayout, typename S>
-Error LaunchShape(const Products& all, Stream stream) {
+constexpr int SharedBytes() {
   constexpr Lie kA = kLayout == Layout::kTN ? Lie::kAcross : Lie::kAlongK;
   constexpr Lie kB = kLayout == Layout::kNT ? Lie::kAlongK : Lie::kAcross;
-  const int shared = kStages * static_cast<int>(sizeof(T)) *
-                     (Stage<T, kA, S::kRows>::kElements + Stage<T, kB, S::kCols>::kElements);
+  return kStages * static_cast<int>(sizeof(T)) *
+         (Stage<T, kA, S::kRows>::kElements + Stage<T, kB, S::kCols>::kElements);
+}
+
+template <typename T, Layout kLayout, typename S>
+Error LaunchShape(const Products& all, Stream stream) {
   return LaunchResident("gemm", ProductKernel<T, kLayout, S>,
-                        all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads, shared, stream, all);
+                        all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads,
+                        SharedBytes<T, kLayout, S>(), stream, all);
 }
 
 template <typename T, Layout kLayout>
 Error LaunchLayout(const Products& all, Stream stream) {
   // Rows of a product: of the mean expert where the device alone knows.
   const int64_t rows = all.RowsHint(kLayout);
+  // What every device has, of which some (8.6, 8.9, 12.0) have too little for Wide.
+  constexpr int kEveryDevice = 99 << 10;
+  static_assert(SharedBytes<T, kLayout, Middle>() <= kEveryDevice);
   if constexpr (sizeof(T) == 2) {
+    static_assert(SharedBytes<T, kLayout, Narrow>() <= kEveryDevice);
     if (rows <= Narrow::kRows) return LaunchShape<T, kLayout, Narrow>(all, stream);
-    if (CeilDiv(rows, Wide::kRows) * CeilDiv(all.n, Wide::kCols) * all.items >= Processors())
+    if (CeilDiv(rows, Wide::kRows) * CeilDiv(all.n, Wide::kCols) * all.items >= Processors() &&
+        SharedBytes<T, kLayout, Wide>() <= SharedLimit())
       return LaunchShape<T, kLayout, Wide>(all, stream);
   }
   return LaunchShape<T, kLayout, Middle>(all, stream);

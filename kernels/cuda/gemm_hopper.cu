@@ -158,6 +158,8 @@ __global__ void __launch_bounds__(S::kThreads)
       if (m0 + top + i < p.m) p.Store(m0 + top + i, n0 + j, x, y);
     });
   }
+#else
+  NotBuiltForHopper();
 #endif
 }
 
@@ -178,9 +180,11 @@ Error LaunchShape(const Products& all, Stream stream) {
   if (Error e = MapOperand(&map_b, kLieOfB<kLayout>, all.b, all.n, all.k,
                            all.stride_b == 0 ? 1 : all.items, all.ldb, all.stride_b, S::kCols))
     return e;
-  return LaunchResident("gemm (Hopper)", HopperKernel<S, kLayout>,
-                        all.Tiles(kLayout, S::kRows, S::kCols), S::kThreads, S::kBytes, stream, all,
-                        map_a, map_b);
+  constexpr const char* kName = S::kConsumers == 1 ? "gemm (Hopper, few rows)"
+                                : S::kCols == 256  ? "gemm (Hopper, 128x256)"
+                                                   : "gemm (Hopper, 128x128)";
+  return LaunchResident(kName, HopperKernel<S, kLayout>, all.Tiles(kLayout, S::kRows, S::kCols),
+                        S::kThreads, S::kBytes, stream, all, map_a, map_b);
 }
 
 template <Layout kLayout>

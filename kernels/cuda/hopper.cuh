@@ -2,7 +2,8 @@
 
 // Instructions of Hopper (sm_90a): barriers in shared memory that count bytes, copies of tensor
 // tiles (TMA), and products of warpgroups (wgmma). Kernels that use them wrap their bodies in #if
-// HONE_HOPPER, since other architectures cannot assemble them. See mma.cuh about the twin.
+// HONE_HOPPER, since other architectures cannot assemble them, and say NotBuiltForHopper() in its
+// #else. See mma.cuh about the twin.
 
 #include <cuda.h>
 #include <cuda_bf16.h>
@@ -19,6 +20,12 @@
 
 namespace hone::kernels::cuda {
 
+// Ends the program, where an empty kernel would leave results unwritten: HasHopper() asks the
+// device alone. kernels/CMakeLists.txt refuses builds in which this could run.
+__device__ inline void NotBuiltForHopper() {
+  __trap();
+}
+
 using TensorMap = CUtensorMap;
 
 // bf16 [items][rows][cols] at distances stride and ld (elements, multiples of 8) from `base` (on 16
@@ -31,15 +38,18 @@ inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t cols, int64
       CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
                    const cuuint64_t*, const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave,
                    CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+  static Error missing = nullptr;
   static const Encode encode = [] {
     void* f = nullptr;
-    cudaDriverEntryPointQueryResult found;
-    const cudaError_t e = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &f, 12000,
-                                                           cudaEnableDefault, &found);
-    return e == cudaSuccess && found == cudaDriverEntryPointSuccess ? reinterpret_cast<Encode>(f)
-                                                                    : nullptr;
+    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSuccess;
+    missing = Failure("cuTensorMapEncodeTiled",
+                      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &f, 12000,
+                                                       cudaEnableDefault, &found));
+    if (missing == nullptr && found != cudaDriverEntryPointSuccess)
+      missing = "cuTensorMapEncodeTiled: the driver has none";
+    return reinterpret_cast<Encode>(f);
   }();
-  if (encode == nullptr) return "gemm: the driver has no cuTensorMapEncodeTiled";
+  if (missing != nullptr) return missing;
   const cuuint64_t sizes[] = {static_cast<cuuint64_t>(cols), static_cast<cuuint64_t>(rows),
                               static_cast<cuuint64_t>(items)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(2 * ld),
@@ -49,7 +59,8 @@ inline Error MakeTensorMap(TensorMap* map, const void* base, int64_t cols, int64
       encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(base), sizes, strides, box,
              steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return r == CUDA_SUCCESS ? nullptr : "gemm: cuTensorMapEncodeTiled refused the tensor";
+  return r == CUDA_SUCCESS ? nullptr
+                           : Lasting("cuTensorMapEncodeTiled: CUresult " + std::to_string(r));
 }
 
 // 2^x within 2 ulp; what is below 2^-126 is 0, which saves exp2f's instructions for that.

@@ -1,11 +1,11 @@
 #pragma once
 
-// What differs between a GPU and its emulation in tests/kernels/emulated, which has a header of
-// this path in place of this one. Kernels use these instead of <<<>>> and __shared__, and are plain
-// C++ otherwise.
+// How kernels are launched, and their shared memory.
 
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
+
+#include <string>
 
 #include "kernels/kernels.h"
 
@@ -22,14 +22,24 @@ __device__ inline T* DynamicShared() {
   return reinterpret_cast<T*>(hone_dynamic_shared);
 }
 
-// The most blocks that a grid is given (the emulation has few, so that kernels come around for
-// more).
+#ifdef HONE_SIMULATED  // tests/kernels/simulated: few of both, so that loops over them come around
+inline constexpr int64_t kMaxBlocks = 5;
+inline constexpr int kSplitKeys = 128;
+#else
+// The most blocks that a grid is given.
 inline constexpr int64_t kMaxBlocks = 0x7fffffff;
-// Keys of a split of attention (there few, so that there are several).
+// Keys of a split of attention.
 inline constexpr int kSplitKeys = 2048;
+#endif
 
+// The message, which then lives for ever; there are few.
+Error Lasting(const std::string& message);
 // nullptr for cudaSuccess, else "<kernel>: <error>".
 Error Failure(const char* kernel, cudaError_t error);
+
+// Counts a launch, and lets the kernel have as much dynamic shared memory as a block may have.
+// Thread-safe, as is what is below.
+Error BeforeLaunch(const char* name, const void* kernel, size_t shared_bytes);
 
 // Launch("rms_norm", RmsNormKernel<float>, blocks, threads, shared_bytes, stream, args): the
 // kernel's own errors come with a later call, as always in CUDA; what comes back is whether it was
@@ -37,12 +47,7 @@ Error Failure(const char* kernel, cudaError_t error);
 template <typename... Parameters, typename... Arguments>
 Error Launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
              size_t shared_bytes, Stream stream, const Arguments&... arguments) {
-  if (shared_bytes > (48 << 10)) {
-    const cudaError_t e =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes));
-    if (e != cudaSuccess) return Failure(name, e);
-  }
+  if (Error e = BeforeLaunch(name, reinterpret_cast<const void*>(kernel), shared_bytes)) return e;
   kernel<<<grid, block, shared_bytes, static_cast<cudaStream_t>(stream)>>>(arguments...);
   return Failure(name, cudaGetLastError());
 }

@@ -1,13 +1,11 @@
 // Device memory, and copies that go through pinned memory of the calling thread.
 
 #include <cstring>
-#include "kernels/cuda/cuda.cuh"
+
+#include "kernels/cuda/pack.cuh"
 
 namespace hone::kernels::cuda {
 namespace {
-
-#define HONE_CUDA_CALL(call, ...) \
-  if (const Error error = Failure(#call, call(__VA_ARGS__)); error != nullptr) return error
 
 // Two pieces of pinned memory in turn: one is filled or emptied by the host while the other travels.
 class Staging {
@@ -63,12 +61,12 @@ class Staging {
     cudaEvent_t travelled = nullptr;
   };
 
-  // Waits until what it held has travelled.
+  // Waits until what it held has travelled, asleep: a step of training ends with such a wait.
   static Error Prepare(Piece& p) {
-    if (p.data == nullptr) {
-      HONE_CUDA_CALL(cudaMallocHost, &p.data, static_cast<size_t>(kBytes));
-      HONE_CUDA_CALL(cudaEventCreateWithFlags, &p.travelled, cudaEventDisableTiming);
-    }
+    if (p.travelled == nullptr)
+      HONE_CUDA_CALL(cudaEventCreateWithFlags, &p.travelled,
+                     cudaEventDisableTiming | cudaEventBlockingSync);
+    if (p.data == nullptr) HONE_CUDA_CALL(cudaMallocHost, &p.data, static_cast<size_t>(kBytes));
     HONE_CUDA_CALL(cudaEventSynchronize, p.travelled);
     return nullptr;
   }
@@ -84,6 +82,22 @@ Staging& ThreadStaging() {
 
 cudaStream_t Of(Stream stream) {
   return static_cast<cudaStream_t>(stream);
+}
+
+// Copies of two dimensions are slow in CUDA when rows are narrow.
+template <typename Word>
+__global__ void CopyRowsKernel(CopyArgs a, int64_t words) {
+  ForPacks(a.rows, words, [&](int64_t row, int64_t word) {
+    reinterpret_cast<Word*>(static_cast<char*>(a.to) + row * a.to_stride)[word] =
+        reinterpret_cast<const Word*>(static_cast<const char*>(a.from) + row * a.from_stride)[word];
+  });
+}
+
+template <typename Word>
+Error CopyRows(const CopyArgs& a, Stream stream) {
+  const int64_t words = a.row_bytes / static_cast<int64_t>(sizeof(Word));
+  return Launch("copy", CopyRowsKernel<Word>, RowGrid(a.rows, words), RowBlock(words), 0, stream, a,
+                words);
 }
 
 }  // namespace
@@ -107,15 +121,17 @@ Error Download(const TransferArgs& a, Stream stream) {
 
 Error Copy(const CopyArgs& a, Stream stream) {
   if (a.rows == 0 || a.row_bytes == 0) return nullptr;
-  const size_t row = static_cast<size_t>(a.row_bytes);
   if (a.rows == 1) {
-    HONE_CUDA_CALL(cudaMemcpyAsync, a.to, a.from, row, cudaMemcpyDeviceToDevice, Of(stream));
-  } else {
-    HONE_CUDA_CALL(cudaMemcpy2DAsync, a.to, static_cast<size_t>(a.to_stride), a.from,
-                   static_cast<size_t>(a.from_stride), row, static_cast<size_t>(a.rows), cudaMemcpyDeviceToDevice,
-                   Of(stream));
+    HONE_CUDA_CALL(cudaMemcpyAsync, a.to, a.from, static_cast<size_t>(a.row_bytes),
+                   cudaMemcpyDeviceToDevice, Of(stream));
+    return nullptr;
   }
-  return nullptr;
+  // The widest words that all rows are made of.
+  const uint64_t places = reinterpret_cast<uintptr_t>(a.to) | reinterpret_cast<uintptr_t>(a.from) |
+                          static_cast<uint64_t>(a.to_stride | a.from_stride | a.row_bytes);
+  if (places % 16 == 0) return CopyRows<uint4>(a, stream);
+  if (places % 4 == 0) return CopyRows<uint32_t>(a, stream);
+  return places % 2 == 0 ? CopyRows<uint16_t>(a, stream) : CopyRows<uint8_t>(a, stream);
 }
 
 Error Zero(const ZeroArgs& a, Stream stream) {

@@ -2,8 +2,7 @@
 
 // Warp-level instructions that C++ has no spelling for: asynchronous copies into shared memory and
 // bf16 products on the tensor cores (sm_80 and later). All inline PTX of the kernels is here and in
-// hopper.cuh; tests/kernels/emulated has a twin of both that follows the PTX specification, so that
-// a wrong layout shows without a GPU.
+// hopper.cuh; tests/kernels/simulated does what the PTX specification says of both.
 
 #include <cstdint>
 

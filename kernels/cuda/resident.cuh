@@ -1,7 +1,6 @@
 #pragma once
 
-// Launches whose blocks stay and walk over the work: as many as the device holds at a time. Its
-// emulation (tests/kernels/emulated) has few, so that every block takes several tiles.
+// Launches whose blocks stay and walk over the work: as many as the device holds at a time.
 
 #include <algorithm>
 
@@ -28,17 +27,18 @@ inline bool HasHopper() {
   return Attribute(cudaDevAttrComputeCapabilityMajor) == 9;
 }
 
-// How many blocks of a kernel the device holds at a time.
+// How many blocks of a kernel a multiprocessor holds at a time.
+Error BlocksEach(const char* name, const void* kernel, int threads, int shared_bytes, int* blocks);
+
+// How many the device holds.
 template <typename Kernel>
 Error ResidentBlocks(const char* name, Kernel kernel, int threads, int shared_bytes,
                      int64_t* blocks) {
   int each = 0;
-  cudaError_t e = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                       cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
-  if (e == cudaSuccess)
-    e = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared_bytes);
+  const Error e =
+      BlocksEach(name, reinterpret_cast<const void*>(kernel), threads, shared_bytes, &each);
   *blocks = std::max(1, each) * int64_t{Processors()};
-  return Failure(name, e);
+  return e;
 }
 
 // Launch with at most `tiles` blocks.

@@ -17,7 +17,8 @@ Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const
       options_(options),
       vocab_(options.vocab > 0 ? options.vocab : transformer.config().vocab),
       sink_(std::move(sink)),
-      device_(transformer.table(), options.threads),
+      // A learner in the same process has larger kernels, and can wait.
+      device_(transformer.table(), options.threads, true),
       arena_(transformer.table()),
       blocks_((options.cache_tokens + BlockAllocator::kBlockTokens - 1) /
               BlockAllocator::kBlockTokens),

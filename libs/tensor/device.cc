@@ -1,8 +1,11 @@
 #include "libs/tensor/device.h"
 
+#include <mutex>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/log.h"
 
 namespace hone {
 
@@ -69,11 +72,19 @@ absl::StatusOr<const kernels::Table*> FindTable(DeviceKind kind) {
   const std::vector<std::string> missing =
       cuda == nullptr ? std::vector<std::string>{} : MissingEntries(*cuda);
   if (cuda != nullptr && missing.empty()) return cuda;
-  if (kind == DeviceKind::kAuto) return &kernels::Cpu();
+  const kernels::Absence absence = kernels::CudaAbsence();
+  if (kind == DeviceKind::kAuto) {
+    static std::once_flag warned;
+    if (absence.fault)
+      std::call_once(warned, [&] {
+        Log(LogLevel::kWarning, "the GPU cannot be used; computing on the CPU",
+            {{"reason", absence.reason}});
+      });
+    return &kernels::Cpu();
+  }
   if (cuda == nullptr)
     return absl::FailedPreconditionError(
-        "device cuda: this build has no CUDA or this machine has no GPU that it can use; use cpu "
-        "or auto");
+        absl::StrCat("device cuda: ", absence.reason, "; use cpu or auto"));
   return absl::FailedPreconditionError(absl::StrCat(
       "device cuda: its backend has no ", absl::StrJoin(missing, ", "), " yet; use cpu or auto"));
 }

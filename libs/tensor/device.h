@@ -17,11 +17,14 @@
 namespace hone {
 
 enum class DeviceKind : uint8_t {
-  kAuto,  // CUDA if this build and machine have it and its table is complete, else the CPU
+  // CUDA if this build and machine have it and its table is complete, else the CPU; warns if there
+  // is a GPU that cannot be used.
+  kAuto,
   kCpu,
   kCuda,
 };
-// FAILED_PRECONDITION: CUDA was asked for and is not there, or lacks kernels, which are named.
+// FAILED_PRECONDITION: CUDA was asked for and is not there (why), or lacks kernels, which are
+// named.
 absl::StatusOr<const kernels::Table*> FindTable(DeviceKind kind);
 // Entries of `table` that are null, by name.
 std::vector<std::string> MissingEntries(const kernels::Table& table);
@@ -36,7 +39,10 @@ class Recording;
 // Upload and Write read host memory, only Read writes it. A failure of the device is fatal.
 class Device {
  public:
-  Device(const kernels::Table& table, int threads) : table_(table), stream_(table.open(threads)) {}
+  // urgent: its work goes before that of other devices of the table (kernels::StreamArgs).
+  Device(const kernels::Table& table, int threads, bool urgent = false) : table_(table) {
+    Check(table.open({.threads = threads, .urgent = urgent}, &stream_));
+  }
   // Waits for the work on it.
   ~Device() { table_.close(stream_); }
   Device(const Device&) = delete;
@@ -88,7 +94,7 @@ class Device {
   }
 
   const kernels::Table& table_;
-  const kernels::Stream stream_;
+  kernels::Stream stream_ = nullptr;
 };
 
 // What a device was called for, to be done again (Device::Record, Replay). The memory that it uses

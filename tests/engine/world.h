@@ -41,7 +41,7 @@ struct World {
     for (int i = 0; i < 6; ++i) {
       GroupRequest r{
           .id = static_cast<uint64_t>(i + 1), .group_size = group_size, .seed = 99, .issue = i};
-      // The last grows beyond a split of attention's keys (in the emulation of CUDA).
+      // The last grows beyond a split of attention's keys (on the simulated GPU).
       const uint64_t length = i == 0 ? 1 : i == 5 ? 125 : 3 + random.Below(90);
       for (uint64_t t = 0; t < length; ++t)
         r.prompt.push_back(

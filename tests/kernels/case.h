@@ -125,7 +125,9 @@ struct Case {
   // The op on rows [begin, end).
   std::function<Job(DType, int64_t begin, int64_t end)> job;
   std::function<Numbers()> rows_reference, sums_reference;  // null: not checked
-  double flops = 0, bytes = 0;                              // of one call in f32, for bench/
+  // Elements that the reference gives, of a result too large for all; empty: all.
+  std::vector<int64_t> sample;
+  double flops = 0, bytes = 0;  // of one call in f32, for bench/
   // Whether the table of a backend has the op.
   std::function<bool(const Table&)> has;
   // A kernel that a call in bf16 must launch on CUDA, of all that could compute it; null: any.
@@ -145,6 +147,14 @@ inline Numbers Gradient(const std::function<double(const Numbers&)>& f, Numbers 
     g[i] = (up - down) / (2 * h);
   }
   return g;
+}
+
+// Some of n numbers: every 997th, and the last one.
+inline std::vector<int64_t> Sample(int64_t n) {
+  std::vector<int64_t> some;
+  for (int64_t i = 0; i < n - 1; i += 997) some.push_back(i);
+  some.push_back(n - 1);
+  return some;
 }
 
 inline double Dot(const Numbers& a, const Numbers& b) {

@@ -16,12 +16,14 @@ namespace {
 using testing::SharedVector;
 
 struct OpenStream {
-  OpenStream(const Table& t, int threads) : table(t), stream(t.open(threads)) {}
+  OpenStream(const Table& t, int threads) : table(t) {
+    REQUIRE(t.open({.threads = threads}, &stream) == nullptr);
+  }
   ~OpenStream() { table.close(stream); }
   OpenStream(const OpenStream&) = delete;
   OpenStream& operator=(const OpenStream&) = delete;
   const Table& table;
-  const Stream stream;
+  Stream stream = nullptr;
 };
 
 SharedVector<float> Floats(int64_t n, uint64_t seed) {

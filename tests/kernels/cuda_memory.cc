@@ -2,7 +2,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
+#include "kernels/cuda/launches.h"
+#include "kernels/kernels.h"
 #include "tests/kernels/memory.h"
 
 namespace hone::kernels::testing {
@@ -35,7 +38,19 @@ void FreeShared(void* p) {
   }
 }
 void Synchronize() {
-  if (HasDevice()) cudaDeviceSynchronize();
+  if (!HasDevice()) return;
+  const cudaError_t e = cudaDeviceSynchronize();
+  if (e == cudaSuccess) return;
+  std::fprintf(stderr, "tests/kernels: %s\n", cudaGetErrorString(e));
+  std::abort();
+}
+int64_t DeviceLaunches(const char* name) {
+  return cuda::Launches(name);
+}
+bool DeviceRuns(const char* kernel) {
+  int major = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+  return major == 9 || std::strstr(kernel, "Hopper") == nullptr;
 }
 
 }  // namespace hone::kernels::testing

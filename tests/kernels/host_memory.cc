@@ -11,5 +11,11 @@ void FreeShared(void* p) {
   std::free(p);
 }
 void Synchronize() {}
+int64_t DeviceLaunches(const char*) {
+  return 0;
+}
+bool DeviceRuns(const char*) {
+  return false;
+}
 
 }  // namespace hone::kernels::testing

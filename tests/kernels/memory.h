@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace hone::kernels::testing {
@@ -11,6 +12,10 @@ void* AllocateShared(size_t bytes);
 void FreeShared(void* p);
 // Waits for the device.
 void Synchronize();
+// How often a kernel of this name was launched on the device.
+int64_t DeviceLaunches(const char* name);
+// Whether the device could: not if it is one of Hopper's and the device none.
+bool DeviceRuns(const char* kernel);
 
 // A vector on such memory.
 template <typename T>

@@ -136,7 +136,7 @@ TEST_CASE("sample draws the argmax of p / e over what top_k and top_p keep", "[k
 TEST_CASE("sample draws ids as often as their probability says", "[kernels]") {
   const std::vector<float> logits{0.0f, 1.0f, -1.0f, 2.0f, 0.5f};
   const Table& table = *GENERATE(from_range(Tables()));
-  const int64_t draws = &table == &EmulatedCuda() ? 8000 : 40000;  // emulation is slow
+  const int64_t draws = &table == SimulatedCuda() ? 8000 : 40000;  // simulation is slow
   const bool filtered = GENERATE(false, true);
   Batch b(table, draws, 5);
   for (int64_t i = 0; i < draws; ++i) {
@@ -213,7 +213,8 @@ TEST_CASE("the log-probability of a sampled id is, bit for bit, that of training
                       .n = b.n,
                       .v = v,
                       .ldl = v};
-  Stream team = table.open(2);
+  Stream team = nullptr;
+  REQUIRE(table.open({.threads = 2}, &team) == nullptr);
   REQUIRE(table.logprob(a, team) == nullptr);
   Synchronize();
   table.close(team);

@@ -46,6 +46,44 @@ TEST_CASE("permute sorts choices by expert and keeps their order", "[kernels]") 
   CHECK(table.permute(a, nullptr) != nullptr);
 }
 
+TEST_CASE("copy moves rows of any width and distance and nothing between them", "[kernels]") {
+  const Table& table = *GENERATE(from_range(testing::Tables()));
+  INFO(table.name);
+  // Words of 16, 4, 2 bytes and single ones, by where rows begin, their width and their distances.
+  struct Shape {
+    int64_t rows, bytes, from_stride, to_stride, from_at, to_at;
+  };
+  for (const Shape& s : std::vector<Shape>{{1, 37, 0, 0, 3, 5},
+                                           {2, 1, 1, 1, 0, 0},
+                                           {5, 128, 1152, 128, 0, 16},
+                                           {300, 48, 64, 80, 16, 0},
+                                           {7, 48, 64, 80, 4, 0},
+                                           {9, 12, 20, 12, 0, 8},
+                                           {3, 16, 34, 16, 0, 0},
+                                           {6, 33, 40, 35, 1, 2},
+                                           {2, 6000, 6016, 6000, 0, 0},
+                                           {0, 16, 16, 16, 0, 0},
+                                           {4, 0, 16, 16, 0, 0}}) {
+    INFO(s.rows << " rows of " << s.bytes << " bytes");
+    testing::SharedVector<uint8_t> from(s.from_at + s.rows * s.from_stride + s.bytes);
+    testing::SharedVector<uint8_t> to(s.to_at + s.rows * s.to_stride + s.bytes, 255);
+    for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<uint8_t>(i * 31 % 251);
+    std::vector<uint8_t> want(to.begin(), to.end());
+    for (int64_t row = 0; row < s.rows; ++row)
+      std::copy_n(from.begin() + s.from_at + row * s.from_stride, s.bytes,
+                  want.begin() + s.to_at + row * s.to_stride);
+    REQUIRE(table.copy({.from = from.data() + s.from_at,
+                        .to = to.data() + s.to_at,
+                        .row_bytes = s.bytes,
+                        .rows = s.rows,
+                        .from_stride = s.from_stride,
+                        .to_stride = s.to_stride},
+                       nullptr) == nullptr);
+    testing::Synchronize();
+    CHECK(std::equal(to.begin(), to.end(), want.begin()));
+  }
+}
+
 TEST_CASE("recorded work is done again, with what memory holds by then", "[kernels]") {
   const Table& table = *GENERATE(from_range(testing::Tables()));
   INFO(table.name);
@@ -55,7 +93,8 @@ TEST_CASE("recorded work is done again, with what memory holds by then", "[kerne
   CHECK(records == (&table != &Cpu()));
   if (!records) return;
   const int64_t n = 1000;
-  const Stream stream = table.open(1);
+  Stream stream = nullptr;
+  REQUIRE(table.open({}, &stream) == nullptr);
   testing::SharedVector<float> x(n), y(n), copy(n), zero(n, 1);
   const auto set = [&](float value) {
     std::fill(x.begin(), x.end(), value);
@@ -63,6 +102,10 @@ TEST_CASE("recorded work is done again, with what memory holds by then", "[kerne
     std::fill(zero.begin(), zero.end(), 1.0f);
   };
   set(3);
+  // A kernel's code may be loaded by its first launch, which a recording would refuse.
+  REQUIRE(table.axpby({.x = x.data(), .y = copy.data(), .n = n, .a = 0, .b = 0}, stream) ==
+          nullptr);
+  REQUIRE(table.synchronize(stream) == nullptr);
   REQUIRE(table.record(stream) == nullptr);
   REQUIRE(table.axpby({.x = x.data(), .y = y.data(), .n = n, .a = 2, .b = 10}, stream) == nullptr);
   REQUIRE(table.copy({.from = y.data(), .to = copy.data(), .row_bytes = n * 4}, stream) == nullptr);
@@ -84,6 +127,23 @@ TEST_CASE("recorded work is done again, with what memory holds by then", "[kerne
   }
   table.forget(recording);
   table.forget(nullptr);
+  table.close(stream);
+}
+
+TEST_CASE("a failure is reported once, by the call that failed", "[kernels]") {
+  if (testing::DeviceTable() == nullptr) HONE_SKIP("neither a GPU nor nvcc");
+  const Table& table = *testing::DeviceTable();
+  INFO(table.name);
+  Stream stream = nullptr;
+  REQUIRE(table.open({}, &stream) == nullptr);
+  Recording recording = nullptr;
+  const Error error = table.recorded(stream, &recording);  // nothing was begun
+  REQUIRE(error != nullptr);
+  CHECK(std::string(error).find("cudaStreamEndCapture") == 0);
+  testing::SharedVector<float> x(8, 3), y(8, 1);
+  CHECK(table.axpby({.x = x.data(), .y = y.data(), .n = 8, .a = 2, .b = 1}, stream) == nullptr);
+  CHECK(table.synchronize(stream) == nullptr);
+  CHECK(y[7] == 7);
   table.close(stream);
 }
 

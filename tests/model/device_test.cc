@@ -33,11 +33,15 @@ TEST_CASE("every backend that is complete says so, and is chosen by name", "[mod
   CHECK(FindTable(DeviceKind::kCpu).value() == &kernels::Cpu());
   const bool cuda = kernels::Cuda() != nullptr && MissingEntries(*kernels::Cuda()).empty();
   CHECK(FindTable(DeviceKind::kAuto).value() == (cuda ? kernels::Cuda() : &kernels::Cpu()));
+  CHECK((kernels::Cuda() == nullptr) == (kernels::CudaAbsence().reason != nullptr));
   const auto asked = FindTable(DeviceKind::kCuda);
   if (cuda) {
     CHECK(asked.value() == kernels::Cuda());
   } else {
     CHECK_CODE(asked, absl::StatusCode::kFailedPrecondition);
+    REQUIRE(kernels::CudaAbsence().reason != nullptr);
+    CHECK_THAT(std::string(asked.status().message()),
+               Catch::Matchers::Contains(kernels::CudaAbsence().reason));
   }
 }
 
@@ -177,9 +181,10 @@ double RelativeL2(const std::vector<float>& got, const std::vector<float>& want)
   return std::sqrt(error / std::max(norm, 1e-30));
 }
 
-// Other trees of sums than the CPU's, so not its bits. Emulated it is the logic only, not a GPU.
+// Other trees of sums than the CPU's, so not its bits.
 TEST_CASE("forward and backward by the CUDA kernels agree with the CPU", "[model]") {
-  const kernels::Table& table = *GENERATE(from_range(kernels::testing::CudaTables()));
+  if (kernels::testing::DeviceTable() == nullptr) HONE_SKIP("neither a GPU nor nvcc");
+  const kernels::Table& table = *kernels::testing::DeviceTable();
   INFO(table.name);
   const LoraConfig lora{.rank = 3, .alpha = 6, .targets = {LoraConfig::kAllLinear}};
   for (const char* name : kGoldens)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "libs/base/status.h"
 #include "services/cli/cli.h"
 #include "services/cli/context.h"
+#include "services/cli/up/gpus.h"
 #include "services/cli/up/plan.h"
 #include "services/cli/up/supervisor.h"
 
@@ -56,6 +58,12 @@ absl::Status Serve(Context& context, const UpOptions& options, const std::functi
   ShutdownSignals signals;
   HONE_ASSIGN_OR_RETURN(const FileDescriptor lock, LockFolder(options.dir));
   HONE_ASSIGN_OR_RETURN(std::vector<ServicePlan> plans, PlanServices(options));
+  const std::vector<std::string> gpus = VisibleGpus(std::getenv("CUDA_VISIBLE_DEVICES"));
+  ShareGpus(gpus, plans);
+  if (gpus.size() == 1 && plans.size() > 3)
+    context.output.Note(
+        absl::StrCat("one GPU, which the learner and all workers share",
+                     options.colocate ? "" : ": with --colocate it holds their weights once"));
   Supervisor supervisor(std::move(plans), {}, signals, context.output);
   const TimePoint start = SystemClock::Get().Now();
   const absl::Status status = supervisor.Run([&] {
@@ -142,8 +150,11 @@ absl::StatusOr<int> Down(Context& context, const std::string& folder) {
 
 void AddUpCommands(CLI::App& app, Context& context) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* up = AddCommand(app, context, "up", "run all services on this machine",
-                            [flags](Context& c) { return Up(c, *flags); });
+  CLI::App* up =
+      AddCommand(app, context, "up",
+                 "run all services on this machine; of several GPUs (or those in "
+                 "CUDA_VISIBLE_DEVICES) the learner gets the first, each worker the next",
+                 [flags](Context& c) { return Up(c, *flags); });
   UpOptions& o = flags->options;
   up->add_option("--dir", o.dir, "folder of the store and the logs; made if absent")
       ->capture_default_str();

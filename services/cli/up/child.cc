@@ -13,6 +13,7 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/file.h"
@@ -38,6 +39,16 @@ absl::Status Child::Start() {
   std::vector<char*> argv{plan_.binary.data()};
   for (std::string& a : plan_.arguments) argv.push_back(a.data());
   argv.push_back(nullptr);
+  std::vector<char*> environment;
+  for (std::string& e : plan_.environment) environment.push_back(e.data());
+  const auto given = [&](absl::string_view e) {
+    const absl::string_view name = e.substr(0, e.find('=') + 1);
+    return std::any_of(plan_.environment.begin(), plan_.environment.end(),
+                       [&](const std::string& own) { return absl::StartsWith(own, name); });
+  };
+  for (char** e = environ; *e != nullptr; ++e)
+    if (!given(*e)) environment.push_back(*e);
+  environment.push_back(nullptr);
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, "cannot start", plan_.binary);
@@ -53,7 +64,7 @@ absl::Status Child::Start() {
     dup2(nothing.get(), STDIN_FILENO);
     dup2(log.get(), STDOUT_FILENO);
     dup2(log.get(), STDERR_FILENO);
-    execv(argv[0], argv.data());
+    execve(argv[0], argv.data(), environment.data());
     const char why[] = "cannot execute the program\n";
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, why, sizeof why - 1);
     _exit(127);

@@ -17,9 +17,10 @@ struct ServicePlan {
   std::string name;  // "rollout-0"
   std::string binary;
   std::vector<std::string> arguments;
-  std::string listen;  // host:port of its gRPC services
-  std::string admin;   // host:port of its probes and metrics
-  std::string log;     // file that its stdout and stderr are appended to
+  std::vector<std::string> environment;  // "NAME=value": over this process' environment
+  std::string listen;                    // host:port of its gRPC services
+  std::string admin;                     // host:port of its probes and metrics
+  std::string log;                       // file that its stdout and stderr are appended to
 };
 
 // Not thread-safe. Start from the main thread: the kernel kills the child when the thread that

@@ -178,6 +178,9 @@ inline std::vector<Case> AttentionBackwardCases() {
   const char* const general = "attention_backward dk, dv";
   const std::vector<Sequence> few{{20, 33}, {1, 66}};
   add({"192 and 128 channels, not aligned", few, 2, 2, 192, 128, false, 0, false, 1}, general);
+  // Keys without queries, whose copies nobody waits for, before a sequence of the same cluster.
+  const std::vector<Sequence> bare{{0, 70}, {20, 85}, {0, 40}, {5, 66}};
+  add({"keys without queries", bare, 4, 2, 72, 40, false, 33, true}, general);
   add({"201 and 133 channels", {{35, 70}, {66, 101}}, 3, 3, 201, 133, false, 35}, general);
   return all;
 }

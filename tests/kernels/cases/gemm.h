@@ -11,7 +11,8 @@ struct GemmShape {
   int64_t pad = 0;  // of all leading dimensions
   int add = 0;      // 0 none, 1 another array, 2 c itself
   DType c_dtype = DType::kF32;
-  bool one_a = false;  // for the whole batch
+  bool one_a = false;            // for the whole batch
+  const char* kernel = nullptr;  // see Case; the reference of such a product is a sample
 };
 
 inline const char* LayoutName(Layout l) {
@@ -35,6 +36,8 @@ inline Case GemmCase(const GemmShape& s) {
            (s.add > 0 ? " add " + std::to_string(s.add) : "") +
            (s.c_dtype == DType::kBF16 ? " -> bf16" : "");
   r.rows = s.m;
+  r.kernel = s.kernel;
+  if (s.kernel != nullptr) r.sample = Sample(s.m * s.batch * s.n);
   r.tolerance = s.c_dtype == DType::kF32 ? 3e-6 : 5e-3;
   r.bf16_tolerance = s.c_dtype == DType::kF32 ? 1e-5 : 5e-3;
   r.flops = 2.0 * s.m * s.n * s.k * s.batch;
@@ -78,18 +81,22 @@ inline Case GemmCase(const GemmShape& s) {
                  return out;
                }};
   };
-  r.rows_reference = [=] {
+  r.rows_reference = [=, sample = r.sample] {
     const Numbers av = a(), bv = b(), cv = s.add == 0 ? Numbers() : c();
+    const auto element = [&](int64_t m, int64_t i, int64_t n) {
+      double sum = s.add == 0 ? 0 : cv[i * c_size + m * ldc + n];
+      for (int64_t k = 0; k < s.k; ++k)
+        sum += av[i * stride_a + (tn ? k * lda + m : m * lda + k)] *
+               bv[i * b_size + (nt ? n * ldb + k : k * ldb + n)];
+      return sum;
+    };
     Numbers out;
+    for (const int64_t at : sample)
+      out.push_back(element(at / (s.batch * s.n), at / s.n % s.batch, at % s.n));
+    if (!sample.empty()) return out;
     for (int64_t m = 0; m < s.m; ++m)
       for (int64_t i = 0; i < s.batch; ++i)
-        for (int64_t n = 0; n < s.n; ++n) {
-          double sum = s.add == 0 ? 0 : cv[i * c_size + m * ldc + n];
-          for (int64_t k = 0; k < s.k; ++k)
-            sum += av[i * stride_a + (tn ? k * lda + m : m * lda + k)] *
-                   bv[i * b_size + (nt ? n * ldb + k : k * ldb + n)];
-          out.push_back(sum);
-        }
+        for (int64_t n = 0; n < s.n; ++n) out.push_back(element(m, i, n));
     return out;
   };
   return r;
@@ -127,6 +134,17 @@ inline std::vector<Case> GemmCases() {
   return all;
 }
 
+// Products with a tile for each multiprocessor of a GPU: by the wide tiles of gemm_hopper.cu.
+inline std::vector<Case> LargeGemmCases() {
+  const char* const widest = "gemm (Hopper, 128x256)";
+  const char* const wide = "gemm (Hopper, 128x128)";
+  std::vector<Case> all;
+  for (Layout l : {Layout::kNT, Layout::kNN, Layout::kTN})
+    all.push_back(GemmCase({l, 2304, 4352, 200, 1, 0, 0, DType::kF32, false, widest}));
+  all.push_back(GemmCase({Layout::kNT, 33792, 200, 136, 1, 0, 0, DType::kF32, false, wide}));
+  return all;
+}
+
 inline std::vector<Case> GemmBenchCases() {
   std::vector<Case> all{GemmCase({Layout::kNT, 16, 64, 64}), GemmCase({Layout::kNT, 256, 64, 64}),
                         GemmCase({Layout::kNT, 256, 32, 16, 4})};
@@ -154,6 +172,7 @@ struct GroupedShape {
   std::vector<int64_t> counts;  // rows per expert
   int64_t m, n, k;              // m for kTN only, k for the others
   DType c_dtype = DType::kF32;
+  const char* kernel = nullptr;  // as in GemmShape
 };
 
 inline Case GroupedGemmCase(const GroupedShape& s) {
@@ -170,6 +189,8 @@ inline Case GroupedGemmCase(const GroupedShape& s) {
            std::to_string(s.n) + (tn ? "" : "x" + std::to_string(s.k));
   r.rows = tn ? 0 : rows;
   r.sparse = tn;
+  r.kernel = s.kernel;
+  if (s.kernel != nullptr) r.sample = Sample((tn ? experts * s.m : rows) * s.n);
   r.tolerance = s.c_dtype == DType::kF32 ? 3e-6 : 5e-3;
   r.bf16_tolerance = s.c_dtype == DType::kF32 ? 1e-5 : 5e-3;
   r.flops = 2.0 * rows * s.n * (tn ? s.m : s.k);
@@ -203,22 +224,27 @@ inline Case GroupedGemmCase(const GroupedShape& s) {
                  return out;
                }};
   };
-  const auto reference = [=] {
-    const Numbers av = a(), bv = b();
-    Numbers out = tn ? c() : Numbers(rows * s.n);
-    for (int64_t e = 0; e < experts; ++e)
-      for (int64_t i = offsets[e]; i < offsets[e + 1]; ++i)
-        for (int64_t n = 0; n < s.n; ++n) {
-          if (tn) {
-            for (int64_t m = 0; m < s.m; ++m)
-              out[(e * s.m + m) * s.n + n] += av[i * s.m + m] * bv[i * s.n + n];
-            continue;
-          }
-          for (int64_t k = 0; k < s.k; ++k)
-            out[i * s.n + n] +=
-                av[i * s.k + k] * (s.layout == Layout::kNT ? bv[(e * s.n + n) * s.k + k]
-                                                           : bv[(e * s.k + k) * s.n + n]);
-        }
+  const auto reference = [=, sample = r.sample] {
+    const Numbers av = a(), bv = b(), cv = tn ? c() : Numbers();
+    const auto element = [&](int64_t at) {
+      const int64_t n = at % s.n, row = at / s.n;  // row: of C, for TN m of an expert
+      double sum = tn ? cv[at] : 0;
+      if (tn) {
+        const int64_t e = row / s.m, m = row % s.m;
+        for (int64_t i = offsets[e]; i < offsets[e + 1]; ++i)
+          sum += av[i * s.m + m] * bv[i * s.n + n];
+        return sum;
+      }
+      const int64_t e = std::upper_bound(offsets.begin(), offsets.end(), row) - offsets.begin() - 1;
+      for (int64_t k = 0; k < s.k; ++k)
+        sum += av[row * s.k + k] * (s.layout == Layout::kNT ? bv[(e * s.n + n) * s.k + k]
+                                                            : bv[(e * s.k + k) * s.n + n]);
+      return sum;
+    };
+    Numbers out;
+    for (const int64_t at : sample) out.push_back(element(at));
+    const int64_t all = sample.empty() ? (tn ? experts * s.m : rows) * s.n : 0;
+    for (int64_t at = 0; at < all; ++at) out.push_back(element(at));
     return out;
   };
   (tn ? r.sums_reference : r.rows_reference) = reference;
@@ -238,6 +264,21 @@ inline std::vector<Case> GroupedGemmCases() {
     if (l != Layout::kTN) all.push_back(GroupedGemmCase({l, {5, 40}, 0, 50, 64, DType::kBF16}));
   }
   return all;
+}
+
+// Likewise, of uneven experts, some without rows.
+inline std::vector<Case> LargeGroupedGemmCases() {
+  std::vector<int64_t> uneven, more;
+  for (int64_t e = 0; e < 40; ++e) {
+    uneven.push_back(e % 7 == 3 ? 0 : e * 37 % 211);
+    more.push_back(2 * uneven.back());
+  }
+  const char* const widest = "gemm (Hopper, 128x256)";
+  const char* const wide = "gemm (Hopper, 128x128)";
+  return {GroupedGemmCase({Layout::kNT, uneven, 0, 1088, 136, DType::kF32, widest}),
+          GroupedGemmCase({Layout::kNT, more, 0, 200, 136, DType::kF32, wide}),
+          GroupedGemmCase({Layout::kTN, uneven, 264, 520, 0, DType::kF32, widest}),
+          GroupedGemmCase({Layout::kTN, uneven, 264, 200, 0, DType::kF32, wide})};
 }
 
 inline std::vector<Case> GroupedGemmBenchCases() {

@@ -7,11 +7,11 @@
 namespace hone {
 namespace {
 
-// What was sampled has the same bits in Score (Train checks it) and in the learner's pass. Emulated
-// it is the logic that is shown, not a GPU.
+// What was sampled has the same bits in Score (Train checks it) and in the learner's pass.
 TEST_CASE("the CUDA kernels generate, score and train with rollout and learner as one",
           "[engine]") {
-  const kernels::Table& table = *GENERATE(from_range(kernels::testing::CudaTables()));
+  if (kernels::testing::DeviceTable() == nullptr) HONE_SKIP("neither a GPU nor nvcc");
+  const kernels::Table& table = *kernels::testing::DeviceTable();
   INFO(table.name);
   for (const Variant& v : Variants()) {
     INFO(v.text());
@@ -44,7 +44,8 @@ int64_t GenerateThrough(const World& world, const std::shared_ptr<const Weights>
 
 TEST_CASE("decoding steps done again from a recording have the bits of those that are not",
           "[engine]") {
-  const kernels::Table& table = *GENERATE(from_range(kernels::testing::CudaTables()));
+  if (kernels::testing::DeviceTable() == nullptr) HONE_SKIP("neither a GPU nor nvcc");
+  const kernels::Table& table = *kernels::testing::DeviceTable();
   INFO(table.name);
   static kernels::Table calls;  // the same without recordings
   calls = table;
@@ -104,7 +105,8 @@ int64_t GenerateInPlace(const std::string& name, const kernels::Table& table,
 
 TEST_CASE("recordings outlive an update of the weights in place, but not another place",
           "[engine]") {
-  const kernels::Table& table = *GENERATE(from_range(kernels::testing::CudaTables()));
+  if (kernels::testing::DeviceTable() == nullptr) HONE_SKIP("neither a GPU nor nvcc");
+  const kernels::Table& table = *kernels::testing::DeviceTable();
   INFO(table.name);
   static kernels::Table calls;
   calls = table;
