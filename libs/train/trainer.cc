@@ -28,6 +28,7 @@ Trainer::Trainer(const Transformer& transformer, const Options& options)
 void Trainer::WeightsChanged() {
   arena_.Reset();
   MergeAdapters(device_, arena_, transformer_.layout(), *weights_);
+  optimizer_.reset();  // first: there is memory for one
   optimizer_ = std::make_unique<Optimizer>(device_, transformer_.layout(), *weights_);
   device_.Synchronize();
 }

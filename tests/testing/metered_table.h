@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/kernels.h"
+
+namespace hone::testing {
+
+// The CPU's kernels on a device whose memory is counted, and which copies what the host has, as a
+// GPU does. One for the whole process.
+const kernels::Table& MeteredTable();
+
+// Bytes that are allocated of its memory now, and the most since ForgetPeak.
+int64_t HeldBytes();
+int64_t PeakBytes();
+void ForgetPeak();
+
+}  // namespace hone::testing
