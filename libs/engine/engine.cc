@@ -6,6 +6,7 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/engine/sequence.h"
+#include "libs/model/memory.h"
 #include "libs/ops/head.h"
 
 namespace hone {
@@ -26,6 +27,12 @@ Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const
              (blocks_.total() + (device_.records() ? 1 : 0)) * BlockAllocator::kBlockTokens,
              options.dtype, transformer.table()) {
   HONE_CHECK(vocab_ <= transformer.config().vocab) << vocab_;
+  // At once and in one block: recordings hold on to places.
+  arena_.Reserve(static_cast<int64_t>(
+      MemoryOfRollout(transformer.config(), {.dtype = options.dtype,
+                                             .batch_tokens = options.max_batch_tokens,
+                                             .sequences = options.max_sequences})
+          .activations));
 }
 
 Engine::~Engine() = default;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/model/lora.h"
+#include "libs/model/memory.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/head.h"
 #include "libs/train/schedule.h"
@@ -58,6 +60,21 @@ int64_t Trainer::HeadRows() const {
   return std::max<int64_t>(1, options_.head_chunk_bytes / (transformer_.config().vocab * 4));
 }
 
+int64_t Trainer::BytesOf(const MicroBatch& m) const {
+  const TrainingMemory memory =
+      MemoryOfTraining(transformer_.config(), {.dtype = options_.dtype,
+                                               .micro_batch_tokens = m.batch.tokens(),
+                                               .scored_tokens = std::ssize(m.targets),
+                                               .checkpointing = options_.checkpointing,
+                                               .head_chunk_bytes = options_.head_chunk_bytes});
+  int64_t adapted = 0;  // gradients of a layer's merged tensors
+  for (const ParameterLayout::Layer& layer : transformer_.layout().layers())
+    adapted = std::max(adapted, 4 * layer.merged_size);
+  // What is not counted there: index arrays, and the ends of arrays.
+  constexpr double kMore = 1.02;
+  return adapted + static_cast<int64_t>(kMore * (memory.activations + memory.head));
+}
+
 Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch& m,
                                        SavedForward& saved) {
   Scored s;
@@ -78,6 +95,7 @@ Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch&
 void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
                               const Loss& loss) {
   arena_.Reset();
+  arena_.Reserve(BytesOf(m));
   SavedForward saved{.checkpointing = options_.checkpointing};
   const Scored s = ForwardScored(*weights_, m, saved);
   const std::vector<float> zeros(m.targets.size(), 0);

@@ -111,6 +111,8 @@ class Trainer {
   StepValues Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
                    const ExpertLoad& load);
   int64_t HeadRows() const;
+  // What ForwardBackward takes of the arena.
+  int64_t BytesOf(const MicroBatch& m) const;
   // The reference becomes the present weights.
   void RefreshReference();
 

@@ -2,6 +2,8 @@
 
 #include "libs/train/trainer.h"
 
+#include "libs/model/lora.h"
+#include "libs/model/memory.h"
 #include "tests/testing/metered_table.h"
 #include "tests/testing/test.h"
 
@@ -29,6 +31,42 @@ TEST_CASE("loaded weights find one optimiser's memory", "[train]") {
   trainer.WeightsChanged();
   CHECK(HeldBytes() == held);
   CHECK(PeakBytes() == held);
+}
+
+TEST_CASE("a training pass takes the memory that is predicted, from its beginning", "[train]") {
+  const DType dtype = GENERATE(DType::kF32, DType::kBF16);
+  if (dtype == DType::kBF16 && !MeteredTable().has_bf16()) return;
+  const LoraConfig lora{.rank = 2, .alpha = 4, .targets = {LoraConfig::kAllLinear}};
+  const bool adapted = GENERATE(false, true);
+  const ModelConfig config = Small();
+  const Transformer model(config, 0, adapted ? lora : LoraConfig{}, MeteredTable());
+  Trainer trainer(model, {.dtype = dtype});
+  InitializeWeights(model.layout(), 1, trainer.weights());
+  if (adapted) InitializeAdapters(model.layout(), 1, trainer.weights());
+  trainer.WeightsChanged();
+  trainer.BeginStage(/*with_reference=*/false);
+  const std::vector<Demonstration> demonstrations = {
+      {{3, 4, 5}, std::vector<int32_t>(90, 6)}, {{7}, std::vector<int32_t>(60, 8)}, {{9}, {1}}};
+  v1::SftStage sft;
+  sft.set_steps(3);
+  sft.mutable_optimizer()->set_learning_rate(1e-3);
+  const int64_t held = HeldBytes() - (adapted ? 1 << 20 : 0);  // merging took a block
+  for (const int64_t tokens : {70, 100, 1000}) {
+    sft.set_max_micro_batch_tokens(tokens);
+    ForgetPeak();
+    REQUIRE_OK(trainer.SftStep(sft, demonstrations, 0));
+    const int64_t most = tokens < 1000 ? 92 : 152;
+    const TrainingMemory predicted =
+        MemoryOfTraining(config, {.dtype = dtype,
+                                  .micro_batch_tokens = most,
+                                  .scored_tokens = most,
+                                  .lora = adapted ? lora : LoraConfig{}});
+    INFO(tokens);
+    const double layer = adapted ? predicted.gradients - predicted.moments / 2 : 0;  // merged
+    const double want = predicted.activations + predicted.head + layer;
+    CHECK(static_cast<double>(HeldBytes() - held) / want == Approx(1).epsilon(0.04));
+    CHECK(PeakBytes() == HeldBytes());
+  }
 }
 
 }  // namespace
