@@ -200,7 +200,6 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
     const std::vector<float> inverse(next.size(), InverseTemperatureOf(group.request.sampling));
     const auto [targets, inv_temperature] = device_.Upload(arena_, next, inverse);
     float* const scores = arena_.NewArray<float>(end - begin);
-    const std::vector<int64_t> chunks = {0, end - begin};
     ops::HeadLogprob(device_, arena_,
                      {.hidden = hidden,
                       .targets = targets,
@@ -208,7 +207,7 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
                       .logp = scores,
                       .lse = arena_.NewArray<float>(end - begin),
                       .entropy = arena_.NewArray<float>(end - begin)},
-                     head, vocab_, chunks);
+                     head, vocab_, /*max_rows=*/options_.max_sequences);
     device_.Read(logp.data() + begin, scores, end - begin);
   }
   group.prompt.Free(blocks_);

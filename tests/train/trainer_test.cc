@@ -69,5 +69,54 @@ TEST_CASE("a training pass takes the memory that is predicted, from its beginnin
   }
 }
 
+// With logits of `rows` rows at a time.
+struct Chunked {
+  explicit Chunked(int64_t rows) : bytes(rows * 4 * config.vocab) {
+    trainer =
+        std::make_unique<Trainer>(model, Trainer::Options{.threads = 2, .head_chunk_bytes = bytes});
+    InitializeWeights(model.layout(), 1, trainer->weights());
+    trainer->WeightsChanged();
+    trainer->BeginStage(/*with_reference=*/false);
+  }
+  ModelConfig config = Small();
+  Transformer model{config, 0, {}, MeteredTable()};
+  const int64_t bytes;
+  std::unique_ptr<Trainer> trainer;
+};
+
+TEST_CASE("logits of a long completion are bounded, and their division changes no logprob",
+          "[train]") {
+  const std::vector<int32_t> prompt = {3, 4, 5};
+  std::vector<int32_t> completion;
+  for (int32_t i = 0; i < 300; ++i) completion.push_back(7 + i * 13 % 8000);
+  const std::vector<TrainSequence> sequences = {{.prompt = prompt, .completion = completion}};
+  v1::SftStage sft;
+  sft.set_steps(1);
+  sft.mutable_optimizer()->set_learning_rate(1e-3);
+  const std::vector<Demonstration> demonstrations = {{prompt, completion}};
+
+  Chunked whole(1000);
+  const auto logp = whole.trainer->Logprobs(whole.trainer->weights(), sequences, 4096);
+  const StepValues step = *whole.trainer->SftStep(sft, demonstrations, 0);
+  for (const int64_t rows : {1, 7, 100, 299}) {
+    INFO(rows);
+    Chunked chunked(rows);
+    const int64_t held = HeldBytes();
+    ForgetPeak();
+    CHECK(chunked.trainer->Logprobs(chunked.trainer->weights(), sequences, 4096) == logp);
+    const StepValues values = *chunked.trainer->SftStep(sft, demonstrations, 0);
+    const TrainingMemory predicted = MemoryOfTraining(
+        chunked.config,
+        {.micro_batch_tokens = 302, .scored_tokens = 300, .head_chunk_bytes = chunked.bytes});
+    CHECK(predicted.head == static_cast<double>(chunked.bytes));
+    CHECK(static_cast<double>(PeakBytes() - held) <
+          1.03 * (predicted.activations + predicted.head));
+    CHECK(values.at("loss") == step.at("loss"));
+    CHECK(values.at("entropy") == step.at("entropy"));
+    // Sums over rows are made of other sums.
+    CHECK(values.at("grad_norm") == Approx(step.at("grad_norm")).epsilon(1e-5));
+  }
+}
+
 }  // namespace
 }  // namespace hone
