@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/loop/device_memory.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
 #include "libs/model/lora.h"
@@ -83,6 +84,7 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   s.highest_version = acquired.highest_version();
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
+  HONE_RETURN_IF_ERROR(CheckTrainingMemory(s.spec, s.folder));
   s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context,
                                                 s.folder.lora, *s.folder.table);
   s.trainer = std::make_unique<Trainer>(

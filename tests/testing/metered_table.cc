@@ -1,6 +1,7 @@
 #include "tests/testing/metered_table.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "libs/base/mutex.h"
@@ -10,6 +11,14 @@ namespace {
 
 class Meter {
  public:
+  int64_t free() {
+    MutexLock lock(mu_);
+    return size_ - held_;
+  }
+  void SetSize(int64_t bytes) {
+    MutexLock lock(mu_);
+    size_ = bytes;
+  }
   void Allocated(void* p, int64_t bytes) {
     MutexLock lock(mu_);
     sizes_[p] = bytes;
@@ -38,6 +47,7 @@ class Meter {
  private:
   Mutex mu_;
   std::map<void*, int64_t> sizes_ ABSL_GUARDED_BY(mu_);
+  int64_t size_ ABSL_GUARDED_BY(mu_) = std::numeric_limits<int64_t>::max();
   int64_t held_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t peak_ ABSL_GUARDED_BY(mu_) = 0;
 };
@@ -51,7 +61,12 @@ kernels::Table MakeTable() {
   kernels::Table t = kernels::Cpu();
   t.name = "metered";
   t.host_visible = false;
-  t.allocate = [](int64_t bytes, void** out) {
+  t.free_memory = [](int64_t* bytes) -> kernels::Error {
+    *bytes = TheMeter().free();
+    return nullptr;
+  };
+  t.allocate = [](int64_t bytes, void** out) -> kernels::Error {
+    if (bytes > TheMeter().free()) return "out of memory";
     const kernels::Error error = kernels::Cpu().allocate(bytes, out);
     if (error == nullptr) TheMeter().Allocated(*out, bytes);
     return error;
@@ -81,6 +96,10 @@ int64_t PeakBytes() {
 
 void ForgetPeak() {
   TheMeter().ForgetPeak();
+}
+
+void SetDeviceBytes(int64_t bytes) {
+  TheMeter().SetSize(bytes);
 }
 
 }  // namespace hone::testing

@@ -14,5 +14,7 @@ const kernels::Table& MeteredTable();
 int64_t HeldBytes();
 int64_t PeakBytes();
 void ForgetPeak();
+// How much there is; no end of it before. What is beyond is not given.
+void SetDeviceBytes(int64_t bytes);
 
 }  // namespace hone::testing
