@@ -1,4 +1,4 @@
-// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|context|logprobs|all]
+// model_bench [f32|bf16] [THREADS] [train|checkpointing|decode|merge|context|head|logprobs|all]
 // [cpu|cuda] [FOLDER]: the model of a Hugging Face folder, or a DeepSeek-V3-shaped one of about 100
 // M parameters with random weights.
 //
@@ -16,6 +16,9 @@
 // context (only when asked for): seconds of a forward and of a backward pass through the first two
 // layers, and their activations, of 8192 tokens in sequences of 512, 2048 and 8192
 //
+// head (only when asked for): seconds of logprobs and their gradient with the head of Qwen2.5-0.5B,
+// whole and in pieces, whose logits are computed twice
+//
 // logprobs (only when asked for): of the tokens of Probe, one per line
 
 #include <chrono>
@@ -26,6 +29,7 @@
 #include "libs/engine/engine.h"
 #include "libs/model/load.h"
 #include "libs/model/lora.h"
+#include "libs/ops/head.h"
 #include "libs/train/trainer.h"
 
 namespace hone {
@@ -209,6 +213,40 @@ void Context(ModelConfig config, DType dtype, const Device& on) {
               static_cast<double>(arena.peak()) / 1e3 / kTokens);
 }
 
+// Logprobs and their gradient with the head of Qwen2.5-0.5B, its logits in pieces of some rows.
+void Head(DType dtype, const Device& on) {
+  constexpr int64_t kRows = 1024, kWidth = 896, kVocab = 151936;
+  const kernels::Table& table = on.table();
+  const ParameterArena hidden(kRows * kWidth, dtype, table), dhidden(kRows * kWidth, dtype, table),
+      head(kVocab * kWidth, dtype, table), dhead(kVocab * kWidth, DType::kF32, table);
+  const auto view = [](const ParameterArena& x, int64_t rows) {
+    return x.View(ParameterLayout::Span{0, rows, kWidth});
+  };
+  Arena arena(table);
+  const std::vector<int32_t> ids(kRows, 3);
+  const std::vector<float> ones(kRows, 1);
+  const auto [targets, inverse] = on.Upload(arena, ids, ones);
+  const ops::HeadRows rows{view(hidden, kRows),
+                           targets,
+                           inverse,
+                           arena.NewArray<float>(kRows),
+                           arena.NewArray<float>(kRows),
+                           arena.NewArray<float>(kRows)};
+  for (const int64_t max_rows : {1024, 512, 128}) {
+    double best = 1e9;
+    for (int i = 0; i < 3; ++i) {
+      const double start = Now();
+      ops::HeadLogprobBackward(
+          on, arena, rows, view(head, kVocab), kVocab, max_rows, inverse, nullptr, [] {},
+          view(dhidden, kRows), view(dhead, kVocab));
+      on.Synchronize();
+      best = std::min(best, Now() - start);
+    }
+    std::printf("head, %lld rows of logits at a time: %.2f s for %lld rows\n",
+                static_cast<long long>(max_rows), best, static_cast<long long>(kRows));
+  }
+}
+
 void Decode(const Transformer& model, const Weights& weights, DType dtype, int threads, double peak,
             double bandwidth) {
   RandomStream random(uint64_t{2});
@@ -298,6 +336,7 @@ int Main(DType dtype, int threads, const char* part, DeviceKind kind, const char
   if (asked("decode")) Decode(model, trainer.weights(), dtype, threads, peak, bandwidth);
   if (asked("merge")) Merge(config, trainer.weights(), on);
   if (std::strcmp(part, "context") == 0) Context(config, dtype, on);
+  if (std::strcmp(part, "head") == 0) Head(dtype, on);
   return 0;
 }
 

@@ -41,18 +41,24 @@ struct Way {
   }
 };
 
+struct Worker {
+  Stager stager;
+  std::shared_ptr<const Weights> used;  // by its engine
+};
+
 template <typename Take>
-void Measure(Way& way, Stager& stager, const Take& take) {
+void Measure(Way& way, Worker& worker, const Take& take) {
   double start = Now();
   const std::shared_ptr<const Snapshot> transfer = take();
   way.take.push_back(Now() - start);
   way.bytes.push_back(static_cast<double>(transfer->bytes()));
   start = Now();
-  absl::Status status = stager.Begin(transfer->manifest());
+  absl::Status status = worker.stager.Begin(transfer->manifest());
   for (const v1::SubscribeResponse& message : transfer->chunks())
-    if (status.ok()) status = stager.Add(message.chunk());
+    if (status.ok()) status = worker.stager.Add(message.chunk());
   HONE_CHECK(status.ok()) << status.ToString();
-  HONE_CHECK(stager.Take() != nullptr);
+  worker.used = worker.stager.Take();
+  HONE_CHECK(worker.used != nullptr);
   way.stage.push_back(Now() - start);
 }
 
@@ -83,17 +89,17 @@ int Main(int argc, char** argv) {
   v1::OptimizerSpec spec;
   WeightsVersion v{.run_id = "r", .layout = layout, .weights = weights};
   v.changes = optimizer.changes();
-  Stager whole_stager("r", layout, DType::kBF16, nullptr, table);
-  Stager changes_stager("r", layout, DType::kBF16, nullptr, table);
+  Worker of_whole{{"r", layout, DType::kBF16, nullptr, table}, nullptr};
+  Worker of_changes{{"r", layout, DType::kBF16, nullptr, table}, nullptr};
   Way first, whole, changes;
-  Measure(first, changes_stager, [&] { return Snapshot::Take(v); });
+  Measure(first, of_changes, [&] { return Snapshot::Take(v); });
   for (v.version = 1; v.version < 10; ++v.version) {
     v.changes->Clear(on, v.version - 1);
     optimizer.Step(on, arena, spec, learning_rate, gradients, *weights);
     on.Synchronize();
-    Measure(changes, changes_stager,
+    Measure(changes, of_changes,
             [&] { return Snapshot::TakeChanges(v, 3 * weights->trained().bytes()); });
-    Measure(whole, whole_stager, [&] { return Snapshot::Take(v); });
+    Measure(whole, of_whole, [&] { return Snapshot::Take(v); });
   }
   const double n = static_cast<double>(layout.size());
   std::printf("%s, %.1f M parameters, learning rate %g: %.2f %% of the weights change per step\n",

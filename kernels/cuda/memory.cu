@@ -107,6 +107,13 @@ Error Allocate(int64_t bytes, void** out) {
   return nullptr;
 }
 
+Error FreeMemory(int64_t* bytes) {
+  size_t free = 0, total = 0;
+  HONE_CUDA_CALL(cudaMemGetInfo, &free, &total);
+  *bytes = static_cast<int64_t>(free);
+  return nullptr;
+}
+
 void Release(void* p) {
   cudaFree(p);  // waits for the whole device
 }

@@ -43,6 +43,7 @@ void WeightsClient::End() {
     stop_ = true;
     if (context_ != nullptr) context_->TryCancel();
   }
+  subscription_->stager->Close();
   subscription_->thread.join();
   subscription_.reset();
   MutexLock lock(mu_);
@@ -114,8 +115,10 @@ absl::Status WeightsClient::Receive(Subscription& s) {
   TimePoint begun{};
   while (status.ok() && reader->Read(&response)) {
     if (response.has_manifest()) {
+      // As long as an evaluation keeps the worker from taking the version before, say.
+      if (!s.stager->WaitForRoom()) status = absl::CancelledError("stopping");
       begun = std::chrono::steady_clock::now();
-      status = s.stager->Begin(response.manifest());
+      if (status.ok()) status = s.stager->Begin(response.manifest());
       continue;
     }
     status = s.stager->Add(response.chunk());

@@ -6,6 +6,7 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/engine/sequence.h"
+#include "libs/model/memory.h"
 #include "libs/ops/head.h"
 
 namespace hone {
@@ -27,6 +28,12 @@ Engine::Engine(const Transformer& transformer, const Tokenizer* tokenizer, const
              (blocks_.total() + (device_.records() ? 1 : 0)) * BlockAllocator::kBlockTokens,
              options.dtype, transformer.table()) {
   HONE_CHECK(vocab_ <= transformer.config().vocab) << vocab_;
+  // At once and in one block: recordings hold on to places.
+  arena_.Reserve(static_cast<int64_t>(
+      MemoryOfRollout(transformer.config(), {.dtype = options.dtype,
+                                             .batch_tokens = options.max_batch_tokens,
+                                             .sequences = options.max_sequences})
+          .activations));
 }
 
 Engine::~Engine() = default;
@@ -194,7 +201,6 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
     const std::vector<float> inverse(next.size(), InverseTemperatureOf(group.request.sampling));
     const auto [targets, inv_temperature] = device_.Upload(arena_, next, inverse);
     float* const scores = arena_.NewArray<float>(end - begin);
-    const std::vector<int64_t> chunks = {0, end - begin};
     ops::HeadLogprob(device_, arena_,
                      {.hidden = hidden,
                       .targets = targets,
@@ -202,7 +208,7 @@ absl::StatusOr<std::vector<float>> Engine::Score(const std::vector<int32_t>& tok
                       .logp = scores,
                       .lse = arena_.NewArray<float>(end - begin),
                       .entropy = arena_.NewArray<float>(end - begin)},
-                     head, vocab_, chunks);
+                     head, vocab_, /*max_rows=*/options_.max_sequences);
     device_.Read(logp.data() + begin, scores, end - begin);
   }
   group.prompt.Free(blocks_);

@@ -51,7 +51,7 @@ class Engine {
   struct Options {
     int threads = 1;
     int64_t max_batch_tokens = 2048;   // per step; decoding sequences first, the rest is prefill
-    int64_t max_sequences = 1024;      // decoding at the same time
+    int64_t max_sequences = 1024;      // decoding at the same time; as many rows of logits are kept
     int64_t cache_tokens = 64 * 1024;  // rows of the key/value cache, rounded up to blocks
     DType dtype = DType::kF32;         // of weights, activations and cache
     int64_t vocab = 0;  // ids from here on are never sampled; 0: the model's vocabulary

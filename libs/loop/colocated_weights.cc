@@ -9,7 +9,7 @@ void ColocatedWeights::Publish(const WeightsVersion& v) {
     MutexLock lock(mu_);
     if (v.run_id == run_id_ && (v.version < version_ || (v.version == version_ && available_)))
       return;
-    if (v.weights != own_) {  // the former's learner is gone, they change no more
+    if (v.weights != own_.lock()) {  // the former's learner is gone, they change no more
       own_ = v.weights;
       copy_ = nullptr;
       reading_ = false;
@@ -27,7 +27,7 @@ void ColocatedWeights::Publish(const WeightsVersion& v) {
 void ColocatedWeights::Recall(const Weights& weights) {
   {
     MutexLock lock(mu_);
-    if (own_.get() == &weights) {
+    if (own_.lock().get() == &weights) {
       available_ = false;
       if (reading_) arrived_();
       lock.Wait(given_back_, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !reading_; });
@@ -42,6 +42,7 @@ void ColocatedWeights::SetFollower(const std::string& run_id, std::function<void
   arrived_ = std::move(arrived);
   taken_ = false;
   reading_ = false;
+  if (own_.expired()) copy_ = nullptr;  // their learner makes no more
   given_back_.notify_all();
   if (!followed_.empty() && followed_ == run_id_ && available_) arrived_();
 }
@@ -66,8 +67,10 @@ WeightsSource::Arrival ColocatedWeights::Take() {
   MutexLock lock(mu_);
   if (followed_.empty()) return remote_.Take();
   if (followed_ != run_id_ || !available_ || std::exchange(taken_, true)) return {};
+  std::shared_ptr<const Weights> own = own_.lock();
+  if (own == nullptr) return {};
   reading_ = true;
-  return {own_, version_};
+  return {std::move(own), version_};
 }
 
 bool ColocatedWeights::Recalled() const {
@@ -79,10 +82,11 @@ std::shared_ptr<const Weights> ColocatedWeights::GiveBack(bool needed) {
   MutexLock lock(mu_);
   HONE_CHECK(reading_ && !available_) << "nothing is recalled";
   if (needed) {
+    const std::shared_ptr<const Weights> own = own_.lock();  // alive: their learner waits
     if (copy_ == nullptr || copy_.use_count() > 1)
-      copy_ = std::make_shared<Weights>(*layout_, *own_);
-    const Device on(own_->table(), 1);
-    CopyTrained(on, *own_, *copy_);
+      copy_ = std::make_shared<Weights>(*layout_, *own);
+    const Device on(own->table(), 1);
+    CopyTrained(on, *own, *copy_);
     on.Synchronize();
     copies_.Increment();
   }

@@ -47,10 +47,11 @@ class ColocatedWeights final : public WeightsSink, public WeightsSource {
   Counter copies_;
   mutable Mutex mu_;
   std::condition_variable given_back_;
-  // What was published last. The learner's own weights, which may belong to a run that has ended.
+  // What was published last. The learner's own weights, which go with it and with who reads them:
+  // the next run needs their memory.
   std::string run_id_ ABSL_GUARDED_BY(mu_);
   int64_t version_ ABSL_GUARDED_BY(mu_) = -1;
-  std::shared_ptr<const Weights> own_ ABSL_GUARDED_BY(mu_);
+  std::weak_ptr<const Weights> own_ ABSL_GUARDED_BY(mu_);
   const ParameterLayout* layout_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool available_ ABSL_GUARDED_BY(mu_) = false;         // own_ are of version_: not recalled
   std::shared_ptr<Weights> copy_ ABSL_GUARDED_BY(mu_);  // of own_ in some version

@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/loop/device_memory.h"
 #include "libs/loop/model_folder.h"
 #include "libs/loop/session.h"
 #include "libs/model/lora.h"
@@ -83,6 +84,15 @@ absl::Status LearnerLoop::Load(Session& s, const v1::AcquireRunResponse& acquire
   s.highest_version = acquired.highest_version();
   const v1::ModelSpec& model = s.spec.model();
   HONE_ASSIGN_OR_RETURN(s.folder, OpenModelFolder(model));
+  // A worker in this process or beside it hears of the last run's end by its heartbeat, and only
+  // then gives its memory back.
+  const TimePoint patience = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  absl::Status room = CheckTrainingMemory(s.spec, s.folder);
+  while (!room.ok() && !stop_ && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    room = CheckTrainingMemory(s.spec, s.folder);
+  }
+  HONE_RETURN_IF_ERROR(room);
   s.transformer = std::make_unique<Transformer>(s.folder.config, s.folder.max_context,
                                                 s.folder.lora, *s.folder.table);
   s.trainer = std::make_unique<Trainer>(

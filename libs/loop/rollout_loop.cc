@@ -9,6 +9,7 @@
 #include "libs/base/periodic.h"
 #include "libs/base/status.h"
 #include "libs/loop/assignment.h"
+#include "libs/loop/device_memory.h"
 
 namespace hone {
 namespace {
@@ -129,9 +130,15 @@ absl::StatusOr<std::unique_ptr<RolloutLoop::Assignment>> RolloutLoop::Prepare(
   a->weights_address = assigned.weights_address();
   a->lease_seconds = std::max<int64_t>(3, assigned.lease_seconds());
   HONE_ASSIGN_OR_RETURN(a->folder, OpenModelFolder(assigned.model()));
+  const bool lent = weights_.BringsBase(a->weights_address);
+  HONE_RETURN_IF_ERROR(CheckRolloutMemory(a->folder,
+                                          {.cache_tokens = options_.cache_tokens,
+                                           .batch_tokens = options_.max_batch_tokens,
+                                           .sequences = options_.max_sequences},
+                                          lent));
   a->transformer = std::make_unique<Transformer>(a->folder.config, a->folder.max_context,
                                                  a->folder.lora, *a->folder.table);
-  if (a->transformer->layout().adapted() && !weights_.BringsBase(a->weights_address)) {
+  if (a->transformer->layout().adapted() && !lent) {
     a->base =
         std::make_shared<Weights>(a->transformer->layout(), a->folder.dtype, *a->folder.table);
     HONE_RETURN_IF_ERROR(

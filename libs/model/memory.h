@@ -26,7 +26,7 @@ struct MemoryUse {
   int64_t head_chunk_bytes = int64_t{256} << 20;  // logits kept at a time
 };
 
-// Bytes of one rollout worker.
+// Bytes of one rollout worker's device.
 struct RolloutMemory {
   double weights = 0;           // with merged copies of what has an adapter
   double incoming_weights = 0;  // the next version while it arrives
@@ -36,21 +36,27 @@ struct RolloutMemory {
 };
 RolloutMemory MemoryOfRollout(const ModelConfig& config, const MemoryUse& use);
 
-// Bytes of one learner.
+// Bytes of one learner's device.
 struct TrainingMemory {
   double weights = 0;
   double gradients = 0;  // f32
   double moments = 0;    // two, f32
   double masters = 0;    // f32 weights beside bf16 ones, and a bit each
   double reference = 0;
-  double snapshot = 0;     // what workers fetch: a version, and in bf16 the changes after it
   double activations = 0;  // of one micro-batch: what backward needs, and backward's own
   double head = 0;         // logits of a chunk
   double total() const {
-    return weights + gradients + moments + masters + reference + snapshot + activations + head;
+    return weights + gradients + moments + masters + reference + activations + head;
   }
+  // Beside them, of the host: what workers fetch, a version and in bf16 the changes after it.
+  double snapshot = 0;
 };
 TrainingMemory MemoryOfTraining(const ModelConfig& config, const MemoryUse& use);
+// Bytes that a rollout worker adds to a learner whose process it shares: it reads the learner's
+// weights, and a copy of them while it still generates under a version that the learner changes.
+inline double ColocatedMemory(const RolloutMemory& rollout) {
+  return rollout.total() - rollout.weights;
+}
 
 // Bytes of the key/value cache per token of a sequence, all layers.
 double CacheBytesPerToken(const ModelConfig& config, DType dtype);

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <span>
 
 #include "libs/tensor/arena.h"
 #include "libs/tensor/device.h"
@@ -25,20 +25,20 @@ struct HeadRows {
   float* entropy;  // nats
 };
 
-// Never keeps [M, V]: rows are taken in chunks whose bounds the caller gives, {0, ..., M}.
-// `vocab`: ids from there on have no probability (padding rows of the embedding).
+// Never keeps [M, V]: the logits of at most `max_rows` rows are there at a time. How rows are
+// divided changes no bit of a row. `vocab`: ids from there on have no probability (padding rows of
+// the embedding).
 
 // Logprobs and entropies of all rows.  head [V, D].
 void HeadLogprob(const Device& on, Arena& arena, const HeadRows& rows, const Matrix& head,
-                 int64_t vocab, std::span<const int64_t> chunks);
+                 int64_t vocab, int64_t max_rows);
 
-// The same, and the gradient in the same sweep: after a chunk's logprobs and entropies are written,
-// `loss(begin, end)` must have filled coef and dentropy (dL/dlogp, dL/dentropy; dentropy may be
-// null) for these rows. dhidden [M, D] is overwritten, dhead (f32) added to.
+// The same, and the gradient: after all logprobs and entropies are written, `loss()` must have
+// filled coef and dentropy (dL/dlogp, dL/dentropy; dentropy may be null). Logits of more than
+// max_rows rows are then computed again. dhidden [M, D] is overwritten, dhead (f32) added to.
 void HeadLogprobBackward(const Device& on, Arena& arena, const HeadRows& rows, const Matrix& head,
-                         int64_t vocab, std::span<const int64_t> chunks, const float* coef,
-                         const float* dentropy,
-                         const std::function<void(int64_t begin, int64_t end)>& loss,
-                         const Matrix& dhidden, const Matrix& dhead);
+                         int64_t vocab, int64_t max_rows, const float* coef, const float* dentropy,
+                         const std::function<void()>& loss, const Matrix& dhidden,
+                         const Matrix& dhead);
 
 }  // namespace hone::ops

@@ -24,8 +24,9 @@ void* Arena::Allocate(int64_t bytes) {
     used_ = 0;
   }
   if (block_ == blocks_.size()) {
-    // Doubling keeps the number of blocks small whatever the first micro-batch was.
-    const int64_t size = std::max({bytes, kMinBlock, capacity()});
+    // Few blocks whatever the first micro-batch was, and on a device all that is held is taken from
+    // somebody: no more than a quarter for nothing.
+    const int64_t size = std::max({bytes, kMinBlock, RoundUp(capacity() / 4)});
     blocks_.push_back({Allocated(*table_, size), size});
   }
   void* p = static_cast<char*>(blocks_[block_].data.get()) + used_;
@@ -33,6 +34,14 @@ void* Arena::Allocate(int64_t bytes) {
   allocated_ += bytes;
   peak_ = std::max(peak_, allocated_);
   return p;
+}
+
+void Arena::Reserve(int64_t bytes) {
+  HONE_CHECK(allocated_ == 0) << allocated_;
+  bytes = RoundUp(std::max(bytes, peak_));
+  if (blocks_.size() == 1 && blocks_[0].bytes >= bytes) return;
+  blocks_.clear();  // first: there may be no room for both
+  blocks_.push_back({Allocated(*table_, bytes), bytes});
 }
 
 int64_t Arena::capacity() const {

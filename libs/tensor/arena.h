@@ -44,6 +44,10 @@ class Arena {
   Mark mark() const { return {block_, used_, allocated_}; }
   void Release(Mark m) { block_ = m.block, used_ = m.used, allocated_ = m.allocated; }
   void Reset() { Release({}); }
+  // One block, for `bytes` and for the most that there ever was, in place of those of now, when
+  // nothing is allocated. What does not fit makes further blocks, a quarter larger than needed at
+  // most.
+  void Reserve(int64_t bytes);
   // Bytes held, used or not.
   int64_t capacity() const;
   // The most bytes that were allocated at once.

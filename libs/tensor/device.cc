@@ -60,8 +60,9 @@ std::vector<std::string> MissingEntries(const kernels::Table& table) {
   HONE_ENTRY(place_marked);
   HONE_ENTRY(digest);
 #undef HONE_ENTRY
-  // The name and host_visible are a word each as well; four entries for recordings may be null.
-  HONE_CHECK((entries + 2 + 4) * sizeof(void*) == sizeof(kernels::Table))
+  // The name and host_visible are a word each as well; free_memory and four entries for recordings
+  // may be null.
+  HONE_CHECK((entries + 2 + 5) * sizeof(void*) == sizeof(kernels::Table))
       << "an entry of the kernel table is not listed here";
   return missing;
 }

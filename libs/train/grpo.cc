@@ -186,9 +186,9 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
   const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
   for (const MicroBatch& m : Pack(sequences, MicroBatchTokens(spec))) {
     sums["batch_tokens"] += static_cast<double>(m.batch.tokens());
-    ForwardBackward(m, alpha, load, [&](ForLoss& rows, int64_t begin, int64_t end) {
+    ForwardBackward(m, alpha, load, [&](ForLoss& rows) {
       for (const MicroBatch::Item& item : m.items) {
-        if (item.begin < begin || item.begin >= end || !status.ok()) continue;
+        if (!status.ok()) return;
         const Sample& s = *owners[static_cast<size_t>(item.sequence)];
         const auto n = static_cast<int64_t>(s.sequence.completion.size());
         const std::vector<double> logp = Widen(rows.logp.data() + item.begin, n);
@@ -207,7 +207,7 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
                           denominators, std::span(coefficient), &stats);
         if (!result.ok()) {
           status = result.status();
-          continue;
+          return;
         }
         const auto first = static_cast<size_t>(item.begin);
         for (size_t i = 0; i < coefficient.size(); ++i) {
@@ -227,8 +227,8 @@ absl::Status Trainer::Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
 }
 
 absl::StatusOr<StepValues> Trainer::GrpoStep(const v1::GrpoStage& spec,
-                                          std::span<const v1::Group> groups, int64_t step,
-                                          int64_t version, uint64_t seed) {
+                                             std::span<const v1::Group> groups, int64_t step,
+                                             int64_t version, uint64_t seed) {
   HONE_ASSIGN_OR_RETURN(
       const PolicyLoss loss,
       PolicyLoss::Create(spec.loss(), spec.kl(), spec.sampling().max_new_tokens()));

@@ -58,15 +58,4 @@ std::vector<MicroBatch> Pack(std::span<const TrainSequence> sequences, int64_t m
   return out;
 }
 
-std::vector<int64_t> HeadChunks(const MicroBatch& m, int64_t max_rows) {
-  std::vector<int64_t> bounds = {0};
-  const auto rows = static_cast<int64_t>(m.targets.size());
-  for (size_t i = 1; i < m.items.size(); ++i) {
-    const int64_t end = i + 1 < m.items.size() ? m.items[i + 1].begin : rows;
-    if (end - bounds.back() > max_rows) bounds.push_back(m.items[i].begin);
-  }
-  bounds.push_back(rows);
-  return bounds;
-}
-
 }  // namespace hone

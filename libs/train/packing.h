@@ -35,8 +35,4 @@ struct MicroBatch {
 // run.
 std::vector<MicroBatch> Pack(std::span<const TrainSequence> sequences, int64_t max_tokens);
 
-// Bounds {0, ..., M} of chunks of whole sequences of at most about `max_rows` scored tokens, for
-// the head.
-std::vector<int64_t> HeadChunks(const MicroBatch& micro_batch, int64_t max_rows);
-
 }  // namespace hone

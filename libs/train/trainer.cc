@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/model/lora.h"
+#include "libs/model/memory.h"
 #include "libs/ops/embedding.h"
 #include "libs/ops/head.h"
 #include "libs/train/schedule.h"
@@ -28,6 +30,7 @@ Trainer::Trainer(const Transformer& transformer, const Options& options)
 void Trainer::WeightsChanged() {
   arena_.Reset();
   MergeAdapters(device_, arena_, transformer_.layout(), *weights_);
+  optimizer_.reset();  // first: there is memory for one
   optimizer_ = std::make_unique<Optimizer>(device_, transformer_.layout(), *weights_);
   device_.Synchronize();
 }
@@ -57,8 +60,25 @@ int64_t Trainer::HeadRows() const {
   return std::max<int64_t>(1, options_.head_chunk_bytes / (transformer_.config().vocab * 4));
 }
 
+int64_t Trainer::BytesOf(const MicroBatch& m) const {
+  const TrainingMemory memory =
+      MemoryOfTraining(transformer_.config(), {.dtype = options_.dtype,
+                                               .micro_batch_tokens = m.batch.tokens(),
+                                               .scored_tokens = std::ssize(m.targets),
+                                               .checkpointing = options_.checkpointing,
+                                               .head_chunk_bytes = options_.head_chunk_bytes});
+  int64_t adapted = 0;  // gradients of a layer's merged tensors
+  for (const ParameterLayout::Layer& layer : transformer_.layout().layers())
+    adapted = std::max(adapted, 4 * layer.merged_size);
+  // What is not counted there: index arrays, and the ends of arrays.
+  constexpr double kMore = 1.02;
+  return adapted + static_cast<int64_t>(kMore * (memory.activations + memory.head));
+}
+
 Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch& m,
                                        SavedForward& saved) {
+  arena_.Reset();
+  arena_.Reserve(BytesOf(m));
   Scored s;
   s.hidden = transformer_.Forward(device_, arena_, weights, m.batch, saved);
   const auto count = static_cast<int64_t>(m.targets.size());
@@ -76,7 +96,6 @@ Trainer::Scored Trainer::ForwardScored(const Weights& weights, const MicroBatch&
 
 void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
                               const Loss& loss) {
-  arena_.Reset();
   SavedForward saved{.checkpointing = options_.checkpointing};
   const Scored s = ForwardScored(*weights_, m, saved);
   const std::vector<float> zeros(m.targets.size(), 0);
@@ -84,15 +103,15 @@ void Trainer::ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertL
   const ParameterLayout& layout = transformer_.layout();
   const Matrix drows = arena_.NewMatrix(s.rows.rows, s.rows.cols, s.rows.dtype);
   ops::HeadLogprobBackward(
-      device_, arena_, s.head(), weights_->parameters.View(layout.head()), vocab_,
-      HeadChunks(m, HeadRows()), s.coefficient, s.dentropy,
-      [&](int64_t begin, int64_t end) {
-        const int64_t n = end - begin;
-        device_.Read(rows.logp.data() + begin, s.logp + begin, n);
-        device_.Read(rows.entropy.data() + begin, s.entropy + begin, n);
-        loss(rows, begin, end);
-        device_.Write(s.coefficient + begin, rows.coefficient.data() + begin, n);
-        device_.Write(s.dentropy + begin, rows.dentropy.data() + begin, n);
+      device_, arena_, s.head(), weights_->parameters.View(layout.head()), vocab_, HeadRows(),
+      s.coefficient, s.dentropy,
+      [&] {
+        const auto n = std::ssize(m.targets);
+        device_.Read(rows.logp.data(), s.logp, n);
+        device_.Read(rows.entropy.data(), s.entropy, n);
+        loss(rows);
+        device_.Write(s.coefficient, rows.coefficient.data(), n);
+        device_.Write(s.dentropy, rows.dentropy.data(), n);
       },
       drows, layout.adapted() ? Matrix{} : gradients_.View(layout.head()));
   transformer_.AddLoad(device_, saved, load);
@@ -135,12 +154,10 @@ std::vector<std::vector<float>> Trainer::Logprobs(const Weights& weights,
                                                   int64_t max_tokens) {
   std::vector<std::vector<float>> out(sequences.size());
   for (const MicroBatch& m : Pack(sequences, max_tokens)) {
-    arena_.Reset();
     SavedForward saved{.checkpointing = ActivationCheckpointing::kLayer};  // nothing comes back
     const Scored s = ForwardScored(weights, m, saved);
     ops::HeadLogprob(device_, arena_, s.head(),
-                     weights.parameters.View(transformer_.layout().head()), vocab_,
-                     HeadChunks(m, HeadRows()));
+                     weights.parameters.View(transformer_.layout().head()), vocab_, HeadRows());
     std::vector<float> logp(m.targets.size());
     device_.Read(logp.data(), s.logp, static_cast<int64_t>(logp.size()));
     for (const MicroBatch::Item& item : m.items) {
@@ -180,8 +197,8 @@ absl::StatusOr<StepValues> Trainer::SftStep(const v1::SftStage& spec,
       spec.max_micro_batch_tokens() > 0 ? spec.max_micro_batch_tokens() : 4096;
   const double alpha = spec.moe().sequence_balance() / static_cast<double>(sequences.size());
   for (const MicroBatch& m : Pack(sequences, max_tokens)) {
-    ForwardBackward(m, alpha, load, [&](ForLoss& rows, int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+    ForwardBackward(m, alpha, load, [&](ForLoss& rows) {
+      for (size_t i = 0; i < rows.logp.size(); ++i) {
         loss -= weight * rows.logp[i];
         entropy += weight * rows.entropy[i];
         rows.coefficient[i] = static_cast<float>(-weight);

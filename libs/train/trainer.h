@@ -93,8 +93,8 @@ class Trainer {
   struct Sample;
   struct Scored;
   struct ForLoss;
-  // Of rows [begin, end) of a micro-batch: reads logp and entropy, fills the rest.
-  using Loss = std::function<void(ForLoss& rows, int64_t begin, int64_t end)>;
+  // Of a micro-batch: reads logp and entropy, fills the rest.
+  using Loss = std::function<void(ForLoss& rows)>;
 
   absl::StatusOr<std::vector<Sample>> Collect(const v1::GrpoStage& spec,
                                               std::span<const v1::Group> groups, int64_t step,
@@ -102,7 +102,7 @@ class Trainer {
   absl::Status Update(const v1::GrpoStage& spec, const PolicyLoss& loss,
                       std::span<Sample*> minibatch, bool on_policy, int64_t step, int64_t version,
                       LossStats& stats, StepValues& sums);
-  // Forward pass of one micro-batch up to the scored rows' hidden states.
+  // Forward pass of one micro-batch up to the scored rows' hidden states, in an arena of its own.
   Scored ForwardScored(const Weights& weights, const MicroBatch& m, SavedForward& saved);
   // Gradients of one micro-batch.
   void ForwardBackward(const MicroBatch& m, double balance_alpha, ExpertLoad& load,
@@ -111,6 +111,8 @@ class Trainer {
   StepValues Apply(const v1::OptimizerSpec& spec, const v1::MoeSpec& moe, double learning_rate,
                    const ExpertLoad& load);
   int64_t HeadRows() const;
+  // What ForwardBackward takes of the arena: ForwardScored makes room for it.
+  int64_t BytesOf(const MicroBatch& m) const;
   // The reference becomes the present weights.
   void RefreshReference();
 

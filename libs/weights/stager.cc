@@ -1,6 +1,7 @@
 #include "libs/weights/stager.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
 #include <vector>
 
@@ -26,22 +27,40 @@ struct Stager::Tensor {
   int64_t bytes = 0;  // received
 };
 
-// One is enough: the version in use and the next one take turns. Memory of a device is costly to
-// come by, and giving it back stops what the device does.
+// Keeps one, which is enough: the version in use and the next one take turns. Memory of a device is
+// costly to come by, and giving it back stops what the device does. Thread-safe.
 class Stager::Spares {
  public:
   std::unique_ptr<Weights> Take() {
     MutexLock lock(mu_);
+    ++lent_;
     return std::move(spare_);
   }
   void Give(std::unique_ptr<Weights> weights) {
     MutexLock lock(mu_);
+    --lent_;
     if (spare_ == nullptr) spare_ = std::move(weights);
+    changed_.notify_all();
+  }
+  // Waits until at most `most` are out. False after Close.
+  bool WaitForReturn(int most) {
+    MutexLock lock(mu_);
+    lock.Wait(changed_,
+              [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return closed_ || lent_ <= most; });
+    return !closed_;
+  }
+  void Close() {
+    MutexLock lock(mu_);
+    closed_ = true;
+    changed_.notify_all();
   }
 
  private:
   Mutex mu_;
+  std::condition_variable changed_;
   std::unique_ptr<Weights> spare_ ABSL_GUARDED_BY(mu_);
+  int lent_ ABSL_GUARDED_BY(mu_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 Stager::Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
@@ -57,6 +76,22 @@ Stager::Stager(std::string run_id, const ParameterLayout& layout, DType dtype,
 }
 
 Stager::~Stager() = default;
+
+bool Stager::WaitForRoom() {
+  Forget();
+  // Weights that only this object has are where the next ones go.
+  return spares_->WaitForReturn(have_.use_count() == 1 ? 2 : 1);
+}
+
+void Stager::Close() {
+  spares_->Close();
+}
+
+void Stager::Forget() {
+  receiving_ = false;
+  staging_ = nullptr;
+  changes_.clear();
+}
 
 absl::Status Stager::Check(const v1::Manifest& m) const {
   if (m.run_id() != run_id_)
@@ -121,13 +156,13 @@ std::shared_ptr<Weights> Stager::NewWeights() const {
 
 absl::Status Stager::Begin(const v1::Manifest& manifest) {
   HONE_RETURN_IF_ERROR(Check(manifest));
+  Forget();
   manifest_ = manifest;
   receiving_ = true;
   received_ = 0;
-  staging_ = nullptr;
   damaged_.clear();
-  changes_.clear();
   if (manifest.encoding() == v1::ENCODING_SPARSE_DELTA) return absl::OkStatus();
+  if (have_.use_count() == 1) DropBase();  // nobody else has it: its memory serves
   staging_ = NewWeights();
   tensor_ = std::make_unique<Tensor>();
   return absl::OkStatus();
@@ -185,8 +220,13 @@ absl::Status Stager::ApplyChanges() {
       before = place;
     }
   }
-  staging_ = NewWeights();
-  CopyTrained(on_, *have_, *staging_);
+  if (have_.use_count() == 1) {  // nobody else has it: into it
+    staging_ = std::const_pointer_cast<Weights>(have_);
+    DropBase();
+  } else {
+    staging_ = NewWeights();
+    CopyTrained(on_, *have_, *staging_);
+  }
   Arena arena(on_.table());
   const auto [starts_there, places_there, values_there] = on_.Upload(arena, starts, places, values);
   on_.Run(on_.table().place_marked,
@@ -198,6 +238,11 @@ absl::Status Stager::ApplyChanges() {
   on_.Write(static_cast<char*>(staging_->biases.data()), from, biases);
   on_.Synchronize();
   return absl::OkStatus();
+}
+
+void Stager::DropBase() {
+  have_ = nullptr;
+  have_version_ = -1;
 }
 
 absl::Status Stager::Finish() {
@@ -220,9 +265,7 @@ absl::Status Stager::Finish() {
   }
   if (status.ok()) return status;
   staging_ = nullptr;
-  // Who knows what the changes were applied to.
-  have_ = nullptr;
-  have_version_ = -1;
+  DropBase();  // who knows what the changes were applied to
   return status;
 }
 

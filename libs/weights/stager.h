@@ -13,7 +13,7 @@ namespace hone {
 
 // Receives one transfer after another beside the weights in use: nothing is visible until the last
 // byte has come, every checksum agrees, and so does the digest of the weights as they are on the
-// device. What Take returns never goes back. Not thread-safe.
+// device. What Take returns never goes back. Not thread-safe, but for Close.
 class Stager {
  public:
   // Weights come to be in memory of `table`. `layout` must outlive this. `base`: frozen weights
@@ -22,6 +22,13 @@ class Stager {
          std::shared_ptr<const Weights> base = nullptr,
          const kernels::Table& table = kernels::Cpu());
   ~Stager();
+
+  // Waits until of the versions that Take gave only one is still held, so that the next transfer
+  // finds memory and there are never more than two versions; an unfinished transfer is forgotten.
+  // False after Close.
+  bool WaitForRoom();
+  // Ends WaitForRoom, now and later. From any thread.
+  void Close();
 
   // A new transfer; an unfinished one is forgotten. INVALID_ARGUMENT: another run, or tensors that
   // are not those of the layout (name, dtype or shape), a length that the encoding cannot have, or
@@ -48,6 +55,8 @@ class Stager {
   class Spares;  // weights that nobody uses any more
 
   std::shared_ptr<Weights> NewWeights() const;
+  void Forget();
+  void DropBase();
   absl::Status Check(const v1::Manifest& manifest) const;
   absl::Status CheckSparse(const v1::Manifest& manifest) const;
   void PlaceWhole(const char* data, int64_t size);

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "libs/loop/model_folder.h"
+#include "libs/loop/device_memory.h"
 #include "libs/loop/rollout_loop.h"
 
 namespace hone::cli {
@@ -17,25 +17,13 @@ int64_t Whole(double bytes) {
   return std::llround(bytes);
 }
 
-// What the learner does to a run's model, as far as its memory depends on it.
+// For a run that works at its limits.
 MemoryUse UseOf(const v1::RunSpec& spec, const ModelConfig& model) {
-  MemoryUse use = DefaultMemoryUse();
-  if (spec.model().precision() == v1::PRECISION_BF16) use.dtype = DType::kBF16;
-  // An adapter that is not here is counted as nothing, as a model folder that is not.
-  if (spec.model().has_lora())
-    if (const absl::StatusOr<LoraConfig> lora = LoraOf(spec.model().lora()); lora.ok())
-      use.lora = *lora;
-  use.checkpointing = CheckpointingOf(spec.model());
-  use.micro_batch_tokens = 0;
-  for (const v1::StageSpec& stage : spec.stages()) {
-    const int64_t tokens = stage.has_grpo()       ? stage.grpo().max_micro_batch_tokens()
-                           : stage.has_pretrain() ? stage.pretrain().max_micro_batch_tokens()
-                                                  : stage.sft().max_micro_batch_tokens();
-    use.micro_batch_tokens = std::max(use.micro_batch_tokens, tokens);
-    use.reference =
-        use.reference ||
-        (stage.has_grpo() && (stage.grpo().kl().beta() > 0 || stage.grpo().kl().monitor()));
-  }
+  const MemoryUse rollout = DefaultMemoryUse();
+  MemoryUse use = TrainingUse(spec);
+  use.cache_tokens = rollout.cache_tokens;
+  use.batch_tokens = rollout.batch_tokens;
+  use.sequences = rollout.sequences;
   // A longer sequence makes a micro-batch of its own.
   const int64_t context =
       spec.model().max_context() > 0 ? spec.model().max_context() : model.max_positions;
@@ -123,36 +111,43 @@ v1::ModelMemory MemoryOf(const ModelConfig& config, const MemoryUse& use) {
   training.set_head(Whole(t.head));
   training.set_total(Whole(t.total()));
   training.set_micro_batch_tokens(use.micro_batch_tokens);
+  memory.set_colocated(Whole(t.total() + ColocatedMemory(r)));
   return memory;
 }
 
 void PrintMemory(Output& output, const v1::ModelMemory& memory) {
   const v1::RolloutMemory& r = memory.rollout();
   const v1::TrainingMemory& t = memory.training();
-  Table table({absl::StrCat("MEMORY (", memory.precision(), ")"), "ROLLOUT", "LEARNER"});
-  const auto row = [&](const std::string& what, int64_t rollout, int64_t learner) {
+  // One process has one copy of the weights in use.
+  Table table({absl::StrCat("MEMORY (", memory.precision(), ")"), "ROLLOUT", "LEARNER",
+               "LEARNER --COLOCATE"});
+  const auto row = [&](const std::string& what, int64_t rollout, int64_t learner, int64_t both) {
     const auto cell = [](int64_t bytes) {
       return bytes == 0 ? std::string("-") : Bytes(static_cast<double>(bytes));
     };
-    table.Add({what, cell(rollout), cell(learner)});
+    table.Add({what, cell(rollout), cell(learner), cell(both)});
   };
-  row("weights", r.weights(), t.weights());
-  row("weights in transfer", r.incoming_weights(), t.snapshot());
-  row("gradients", 0, t.gradients());
-  row("moments", 0, t.moments());
-  row("f32 masters", 0, t.masters());
-  row("reference", 0, t.reference());
-  row(absl::StrCat("key/value cache, ", Grouped(r.cache_tokens()), " tokens"), r.cache(), 0);
-  row(absl::StrCat("activations of ", Grouped(r.batch_tokens()), " / ",
+  const auto sum = [&](const std::string& what, int64_t rollout, int64_t learner) {
+    row(what, rollout, learner, rollout + learner);
+  };
+  row("weights", r.weights(), t.weights(), t.weights());
+  sum("weights of a second version", r.incoming_weights(), 0);
+  sum("gradients", 0, t.gradients());
+  sum("moments", 0, t.moments());
+  sum("f32 masters", 0, t.masters());
+  sum("reference", 0, t.reference());
+  sum(absl::StrCat("key/value cache, ", Grouped(r.cache_tokens()), " tokens"), r.cache(), 0);
+  sum(absl::StrCat("activations of ", Grouped(r.batch_tokens()), " / ",
                    Grouped(t.micro_batch_tokens()), " tokens"),
       r.activations(), t.activations());
-  row("logits", 0, t.head());
-  row("total", r.total(), t.total());
+  sum("logits", 0, t.head());
+  row("total", r.total(), t.total(), memory.colocated());
   table.Print(output);
-  output.Line(
-      absl::StrCat("per token: ", Bytes(static_cast<double>(memory.cache_bytes_per_token())),
-                   " of cache, ", Bytes(static_cast<double>(memory.activation_bytes_per_token())),
-                   " of activations in training"));
+  output.Line(absl::StrCat(
+      "per token: ", Bytes(static_cast<double>(memory.cache_bytes_per_token())), " of cache, ",
+      Bytes(static_cast<double>(memory.activation_bytes_per_token())),
+      " of activations in training; beside that ", Bytes(static_cast<double>(t.snapshot())),
+      " of the learner's host, for what workers fetch"));
 }
 
 v1::RunPlan PlanOf(const v1::RunSpec& spec, const ModelConfig* model) {

@@ -29,6 +29,8 @@ grpc::Status WeightsService::Subscribe(grpc::ServerContext* context,
        {"run", request->run_id()},
        {"have", request->have_version()}});
   subscribers_.Increment();
+  // Apart: a first message that is held back would hold them back, too, and wait for them.
+  writer->SendInitialMetadata();
   int64_t have = request->have_version();
   bool open = true;
   while (open && !context->IsCancelled() && !publisher_.closed()) {

@@ -53,6 +53,15 @@ TEST_CASE("inspect says what a model is and what it takes", "[cli]") {
       Hone({"model", "inspect", Golden("qwen2_bias"), "--reference", "-o", "json"}).out)["memory"];
   CHECK(number(bf16["training"]["masters"]) == parameters * 4.125);
   CHECK(number(bf16["training"]["reference"]) == parameters * 2);
+  // In one process one copy of the weights; what workers fetch is memory of the host.
+  CHECK(number(bf16["training"]["snapshot"]) == parameters * 3);
+  double parts = 0;
+  for (const char* part :
+       {"weights", "gradients", "moments", "masters", "reference", "activations", "head"})
+    parts += number(bf16["training"][part]);
+  CHECK(number(bf16["training"]["total"]) == Approx(parts));
+  CHECK(number(bf16["colocated"]) ==
+        Approx(parts + number(bf16["rollout"]["total"]) - parameters * 2));
 
   CHECK(Hone({"model", "inspect", Golden("nothing")}).code == 3);
   CHECK_THAT(Hone({"model", "inspect", Golden("dsv3_fp8_b16")}).out, Contains("F8_E4M3"));

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "libs/model/memory.h"
 #include "tests/engine/world.h"
+#include "tests/testing/metered_table.h"
 
 namespace hone {
 namespace {
@@ -44,8 +46,9 @@ void CheckParity(const World& world) {
       CHECK(completion.SerializeAsString() == want.at(key).SerializeAsString());
   }
 
-  // Score: teacher-forced, alone.
-  Engine engine(*world.model, nullptr, {.max_batch_tokens = 50, .dtype = world.dtype},
+  // Score: teacher-forced, alone, logits of a few rows at a time.
+  Engine engine(*world.model, nullptr,
+                {.max_batch_tokens = 50, .max_sequences = 13, .dtype = world.dtype},
                 [](const GroupRequest&, v1::Completion) {});
   engine.SetWeights(world.weights(), 5, InFlight::kKeep);
   std::vector<TrainSequence> sequences;
@@ -95,6 +98,34 @@ TEST_CASE("bf16: rollout, Score and learner agree bit for bit", "[engine]") {
     CheckParity(World(name, DType::kBF16));
     CheckParity(World(name, DType::kBF16, kLora));
   }
+}
+
+TEST_CASE("an engine takes the memory that is predicted when it is made, and no more", "[engine]") {
+  const ModelConfig config =
+      ParseModelConfig(R"({"model_type":"llama","hidden_size":64,"num_hidden_layers":2,
+          "num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":128,
+          "vocab_size":8192,"max_position_embeddings":512,"tie_word_embeddings":false})")
+          .value();
+  const Transformer model(config, 0, {}, testing::MeteredTable());
+  const auto weights = std::make_shared<Weights>(model.layout(), DType::kF32, model.table());
+  InitializeWeights(model.layout(), 1, *weights);
+  const int64_t before = testing::HeldBytes();
+  Engine engine(model, nullptr,
+                {.max_batch_tokens = 300, .max_sequences = 64, .cache_tokens = 1024},
+                [](const GroupRequest&, v1::Completion) {});
+  const RolloutMemory predicted =
+      MemoryOfRollout(config, {.cache_tokens = 1024, .batch_tokens = 300, .sequences = 64});
+  const int64_t held = testing::HeldBytes() - before;
+  CHECK(static_cast<double>(held) ==
+        Approx(predicted.cache + predicted.activations).epsilon(0.001));
+  engine.SetWeights(weights, 1, InFlight::kKeep);
+  REQUIRE_OK(engine.Score(std::vector<int32_t>(300, 5), 1));
+  GroupRequest r{.id = 1, .prompt = std::vector<int32_t>(299, 7), .group_size = 64};
+  r.sampling.set_max_new_tokens(3);
+  REQUIRE_OK(engine.Submit(r));
+  while (engine.Step()) {
+  }
+  CHECK(testing::HeldBytes() - before == held);
 }
 
 }  // namespace

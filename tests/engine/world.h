@@ -20,7 +20,9 @@ struct World {
     config = LoadModelConfig(dir).value();
     config.eos_ids = {1};
     model = std::make_unique<Transformer>(config, 256, lora, table);
-    trainer = std::make_unique<Trainer>(*model, Trainer::Options{.dtype = dtype});
+    // Few logits at a time, so that completions are divided.
+    trainer = std::make_unique<Trainer>(
+        *model, Trainer::Options{.dtype = dtype, .head_chunk_bytes = 37 * 4 * config.vocab});
     const HfReader reader = HfReader::Open(dir).value();
     REQUIRE_OK(LoadWeights(reader, config, model->layout(), trainer->weights()));
     const ParameterArena& adapters = trainer->weights().adapters;

@@ -84,6 +84,17 @@ TEST_CASE("copy moves rows of any width and distance and nothing between them", 
   }
 }
 
+TEST_CASE("a device says how much memory is free, the host does not", "[kernels]") {
+  const Table& table = *GENERATE(from_range(testing::Tables()));
+  INFO(table.name);
+  REQUIRE((table.free_memory != nullptr) == (&table != &Cpu()));
+  if (table.free_memory == nullptr) return;
+  int64_t bytes = 0;
+  REQUIRE(table.free_memory(&bytes) == nullptr);
+  CHECK(bytes > int64_t{1} << 28);
+  CHECK(bytes < int64_t{1} << 42);
+}
+
 TEST_CASE("recorded work is done again, with what memory holds by then", "[kernels]") {
   const Table& table = *GENERATE(from_range(testing::Tables()));
   INFO(table.name);

@@ -120,5 +120,29 @@ TEST_CASE_METHOD(Fixture, "weights of a run that has ended are read as long as t
   CHECK_FALSE(colocated->Recalled());
 }
 
+TEST_CASE_METHOD(Fixture, "when a learner and its worker have ended nothing keeps the weights",
+                 "[loop]") {
+  auto learner = std::make_unique<Learner>(model, 1, *colocated);
+  Follow(*learner);
+  learner->Publish(7);
+  const std::weak_ptr<const Weights> own = learner->trainer->shared_weights();
+  std::weak_ptr<const Weights> copy;
+  SECTION("never taken") {}
+  SECTION("taken, and a copy") {
+    REQUIRE(colocated->Take().weights != nullptr);
+    std::future<void> recall = std::async(std::launch::async, [&] { learner->Recall(); });
+    WaitFor([&] { return colocated->Recalled(); });
+    copy = colocated->GiveBack(/*needed=*/true);
+    recall.get();
+    CHECK(!copy.expired());  // kept for the next one
+    learner->Publish(8);
+  }
+  learner.reset();
+  CHECK(own.expired());
+  CHECK(colocated->Take().weights == nullptr);
+  colocated->Unfollow();
+  CHECK(copy.expired());
+}
+
 }  // namespace
 }  // namespace hone

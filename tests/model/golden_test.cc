@@ -114,7 +114,6 @@ Result Run(const std::string& name, DType dtype, int threads, DType stored) {
   std::vector<float> logp(rows.targets.size()), lse(logp), entropy(logp), inv(logp.size(), 1);
   const std::vector<float> coef(logp.size(), -1.0f / static_cast<float>(m));
   const Matrix dscored = arena.NewMatrix(m, config.hidden, dtype);
-  const std::vector<int64_t> chunks = {0, m / 3, m};
   ops::HeadLogprobBackward(
       on, arena,
       {.hidden = scored,
@@ -123,8 +122,8 @@ Result Run(const std::string& name, DType dtype, int threads, DType stored) {
        .logp = logp.data(),
        .lse = lse.data(),
        .entropy = entropy.data()},
-      weights.parameters.View(model.layout().head()), config.vocab, chunks, coef.data(), nullptr,
-      [](int64_t, int64_t) {}, dscored, gradients.View(model.layout().head()));
+      weights.parameters.View(model.layout().head()), config.vocab, /*max_rows=*/m / 3, coef.data(),
+      nullptr, [] {}, dscored, gradients.View(model.layout().head()));
   const Matrix sum = arena.NewMatrix(hidden.rows, hidden.cols, DType::kF32);
   std::fill_n(sum.f32(), sum.rows * sum.cols, 0.0f);
   ops::EmbeddingBackward(on, dscored, rows.scored.data(), sum);

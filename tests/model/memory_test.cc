@@ -4,6 +4,7 @@
 
 #include "libs/model/load.h"
 #include "libs/model/transformer.h"
+#include "libs/ops/head.h"
 #include "tests/model/goldens.h"
 #include "tests/testing/test.h"
 
@@ -98,6 +99,42 @@ TEST_CASE("predicted activations are what a training pass takes; forgetting them
         CHECK(pass.gradients == whole.gradients);
         CHECK(pass.offsets == whole.offsets);
       }
+    }
+  }
+}
+
+TEST_CASE("the head keeps the logits that are predicted, however many rows there are", "[model]") {
+  constexpr int64_t kRows = 250;
+  ModelConfig config = *LoadModelConfig(GoldenPath("llama2_mha"));
+  config.vocab = 1000;
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    if (dtype == DType::kBF16 && !kernels::Cpu().has_bf16()) continue;
+    const Device on(kernels::Cpu(), 1);
+    const Memory hidden(kRows * config.hidden * 4), dhidden(hidden.bytes()),
+        head(config.vocab * config.hidden * 4), dhead(head.bytes());
+    const auto matrix = [&](const Memory& of, int64_t rows, DType type) {
+      return Matrix{of.data(), rows, config.hidden, config.hidden, type};
+    };
+    const std::vector<int32_t> targets(kRows, 3);
+    std::vector<float> inverse(kRows, 1), logp(kRows), lse(kRows), entropy(kRows), coef(kRows, 1);
+    for (const int64_t max_rows : {1, 30, 249, 250, 1000}) {
+      INFO(max_rows);
+      Arena arena;
+      ops::HeadLogprobBackward(
+          on, arena,
+          {.hidden = matrix(hidden, kRows, dtype),
+           .targets = targets.data(),
+           .inv_temperature = inverse.data(),
+           .logp = logp.data(),
+           .lse = lse.data(),
+           .entropy = entropy.data()},
+          matrix(head, config.vocab, dtype), config.vocab, max_rows, coef.data(), nullptr, [] {},
+          matrix(dhidden, kRows, dtype), matrix(dhead, config.vocab, DType::kF32));
+      const TrainingMemory m =
+          MemoryOfTraining(config, {.dtype = dtype,
+                                    .scored_tokens = kRows,
+                                    .head_chunk_bytes = max_rows * config.vocab * 4});
+      CHECK(static_cast<double>(arena.peak()) / m.head == Approx(1).epsilon(0.02));
     }
   }
 }

@@ -23,8 +23,6 @@ TEST_CASE("siblings share one prompt, and every token is scored from the right r
   CHECK(m.scored_rows == std::vector<int32_t>{2, 3, 4, 2, 5, 6});
   CHECK(m.targets == std::vector<int32_t>{1, 2, 3, 4, 5, 6});
   CHECK(m.batch.cluster_start == std::vector<int32_t>{0, 2, 4});
-  CHECK(HeadChunks(m, 4) == std::vector<int64_t>{0, 4, 6});
-  CHECK(HeadChunks(m, 1) == std::vector<int64_t>{0, 3, 4, 6});
 }
 
 TEST_CASE("a full micro-batch begins another one, with the prompt again", "[train]") {

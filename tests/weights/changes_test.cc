@@ -1,11 +1,14 @@
 // Versions that travel as what changed since the one before.
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "libs/weights/publisher.h"
 #include "libs/weights/stager.h"
+#include "tests/testing/metered_table.h"
 #include "tests/testing/test.h"
 #include "tests/weights/tiny.h"
 #include "xxhash.h"
@@ -53,7 +56,8 @@ struct Learner {
 };
 
 struct Worker {
-  explicit Worker(const Learner& l) : stager("r", l.layout, DType::kBF16) {}
+  explicit Worker(const Learner& l)
+      : stager("r", l.layout, DType::kBF16, nullptr, testing::MeteredTable()) {}
   absl::Status Receive(const Snapshot& transfer) {
     absl::Status status = stager.Begin(transfer.manifest());
     for (const v1::SubscribeResponse& message : transfer.chunks())
@@ -71,6 +75,10 @@ struct Worker {
   }
   Stager stager;
 };
+
+int64_t Bytes(const Weights& weights) {
+  return weights.trained().bytes() + weights.biases.bytes();
+}
 
 bool Same(const Weights& x, const Weights& y) {
   return std::memcmp(x.trained().data(), y.trained().data(),
@@ -254,16 +262,68 @@ TEST_CASE("after changes that came out wrong a whole version mends it", "[weight
   CHECK(c.worker.stager.Take() == nullptr);
   CHECK(c.worker.stager.have_version() == -1);
   CHECK(c.worker.stager.version() == 1);
-  // The whole first version once more, which is not given out again, and the changes.
+  // The whole first version once more, which is not given out again, and the changes: into it, so
+  // that with the one in use there are two.
   const auto transfers = c.learner.For(-1);
   REQUIRE(transfers.size() == 2);
+  testing::ForgetPeak();
+  REQUIRE(c.worker.stager.WaitForRoom());
   REQUIRE_OK(c.worker.Receive(*transfers[0]));
   CHECK(c.worker.stager.Take() == nullptr);
   CHECK(c.worker.stager.have_version() == 1);
+  REQUIRE(c.worker.stager.WaitForRoom());
   REQUIRE_OK(c.worker.Receive(*transfers[1]));
+  CHECK(testing::PeakBytes() < 2.5 * static_cast<double>(Bytes(*c.first)));
   const auto mended = c.worker.stager.Take();
   REQUIRE(mended != nullptr);
   CHECK(Same(*mended, *c.learner.weights));
+}
+
+TEST_CASE("a worker has two versions at most: the next one waits until the last is in use",
+          "[weights]") {
+  const bool whole = GENERATE(false, true);  // all of them
+  Learner learner;
+  Worker worker(learner);
+  const auto publish = [&](int64_t version) {
+    learner.ChangeSome(whole ? 2 : 50);
+    learner.Publish(version);
+  };
+  learner.Publish(1);
+  testing::ForgetPeak();
+  REQUIRE(worker.stager.WaitForRoom());
+  std::shared_ptr<const Weights> used = worker.Follow(learner);
+  publish(2);
+  REQUIRE(worker.stager.WaitForRoom());
+  std::shared_ptr<const Weights> arrived = worker.Follow(learner);
+  REQUIRE(arrived != nullptr);
+  publish(3);
+  std::atomic<bool> room = false;
+  std::thread receives([&] {
+    room = worker.stager.WaitForRoom();
+    if (!room) return;
+    const auto transfers = learner.For(2);
+    HONE_CHECK(transfers.size() == 1 && transfers[0]->whole() == whole);
+    HONE_CHECK(worker.Receive(*transfers[0]).ok());
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  CHECK(!room);
+  SECTION("it is") {
+    used = std::move(arrived);
+    receives.join();
+    CHECK(room);
+    arrived = worker.stager.Take();
+    REQUIRE(arrived != nullptr);
+    CHECK(Same(*arrived, *learner.weights));
+    CHECK(!Same(*used, *arrived));
+    CHECK(testing::PeakBytes() < 2.5 * static_cast<double>(Bytes(*used)));
+  }
+  SECTION("it never will be") {
+    worker.stager.Close();
+    receives.join();
+    CHECK(!room);
+    used = nullptr;
+    CHECK(!worker.stager.WaitForRoom());
+  }
 }
 
 }  // namespace
