@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     KeyGradientHopperKernel(AttentionBackwardArgs b, int rows, float scale2) {
 #if HONE_HOPPER
   const AttentionArgs& a = b.forward;
-  HONE_SHARED(VectorPlace, places, [64]);
+  __shared__ VectorPlace places[64];
   FindPlaces<S::kD, S::kDV>(places, b);
   Ring<S> ring;
   BF16* const k_tiles = ring.own;

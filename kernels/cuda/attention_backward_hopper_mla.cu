@@ -181,7 +181,7 @@ __device__ void ComputeKeys(const AttentionBackwardArgs& b, int rows, Barriers* 
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     KeyGradientPairKernel(AttentionBackwardArgs b, int rows, float scale2) {
 #if HONE_HOPPER
-  HONE_SHARED(VectorPlace, places, [64]);
+  __shared__ VectorPlace places[64];
   FindPlaces<Shape::kD, Shape::kDV>(places, b);
   auto* const barriers = reinterpret_cast<Barriers*>(DynamicShared<unsigned char>() + kRingBytes);
   if (threadIdx.x == 0) {

@@ -3,7 +3,7 @@
 // Instructions of Hopper (sm_90a): barriers in shared memory that count bytes, copies of tensor
 // tiles (TMA), and products of warpgroups (wgmma). Kernels that use them wrap their bodies in #if
 // HONE_HOPPER, since other architectures cannot assemble them, and say NotBuiltForHopper() in its
-// #else. See mma.cuh about the twin.
+// #else.
 
 #include <cuda.h>
 #include <cuda_bf16.h>

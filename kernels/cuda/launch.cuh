@@ -1,6 +1,6 @@
 #pragma once
 
-// How kernels are launched, and their shared memory.
+// How kernels are launched, and their dynamic shared memory.
 
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
@@ -8,10 +8,6 @@
 #include <string>
 
 #include "kernels/kernels.h"
-
-// HONE_SHARED(float, tile, [32][33]);  HONE_SHARED(int, count);   a variable of the block, in a
-// function, on 128 bytes.
-#define HONE_SHARED(type, name, ...) __shared__ __align__(128) type name __VA_ARGS__
 
 namespace hone::kernels::cuda {
 

@@ -133,7 +133,7 @@ inline constexpr int kColumns = 4, kSegments = 128;
 // count) gives the pack from `column`, with zeros behind `count`.
 template <int kSize, typename F>
 __device__ inline void ColumnSums(int64_t rows, int64_t columns, float* sum, const F& f) {
-  HONE_SHARED(float, parts, [kSegments][kColumns * kSize + 1]);
+  __shared__ float parts[kSegments][kColumns * kSize + 1];
   const int64_t length = (rows + kSegments - 1) / kSegments;
   const int64_t begin = threadIdx.y * length, end = begin + length < rows ? begin + length : rows;
   for (int64_t first = int64_t{blockIdx.x} * kColumns * kSize; first < columns;

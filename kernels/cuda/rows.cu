@@ -49,7 +49,7 @@ __device__ inline unsigned Matches(const int32_t* ids, int64_t first, int64_t n,
 template <typename T>
 __global__ void __launch_bounds__(kThreads) EmbeddingBackwardKernel(EmbeddingBackwardArgs a) {
   constexpr int kSize = kPack<T>;
-  HONE_SHARED(int64_t, rows, [kIds]);
+  __shared__ int64_t rows[kIds];
   for (int64_t n = blockIdx.x; n < a.n; n += gridDim.x) {
     const int32_t id = a.ids[n];
     bool first = true;

@@ -295,7 +295,7 @@ __device__ inline Word SampleKept(const SampleArgs& a, int64_t n, const RowStats
 }
 
 __global__ void __launch_bounds__(kThreads, 2) SampleKernel(SampleArgs a) {
-  HONE_SHARED(Filter, filter);
+  __shared__ Filter filter;
   for (int64_t n = blockIdx.x; n < a.n; n += gridDim.x) {
     const float* logits = a.logits + n * a.ldl;
     const float t = a.inv_temperature[n];

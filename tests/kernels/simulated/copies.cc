@@ -138,10 +138,10 @@ void BeginTensorCopy(Warp& w, const Instruction& i, uint32_t mask) {
     if (c.to % 1024 != 0) Fail(w, i, "a permuted tile at %x, not on 1024 bytes", c.to);
     PhaseBarrierAt(w, i, i.operands[2], l);
     c.barrier = static_cast<uint32_t>(Address(w, i, i.operands[2], l));
-    c.known = w.clocks;
     const int64_t bytes = 128 * int64_t{c.map.rows};
     uint8_t* const to = Shared(w, i, c.to, bytes);
-    WriteSharedByCopy(w, i, c.to, bytes);
+    c.known = w.clocks;
+    c.known.back() = WriteSharedByCopy(w, i, c.to, bytes);
     std::memset(to, 0xff, static_cast<size_t>(bytes));
     w.block->tensor_copies.push_back(std::move(c));
   }

@@ -19,6 +19,9 @@ int CopyAgent(const Block& b) {
 int64_t PieceAt(uint64_t address) {
   return static_cast<int64_t>(address - kSharedBase) / 2;
 }
+uint32_t Mark(int agent, uint32_t when) {
+  return static_cast<uint32_t>(agent) << kClockBits | when;
+}
 uint32_t* Readers(Block& b, int agent) {
   return b.readers.data() + static_cast<size_t>(agent) * (b.shared.size() / 2 + 1);
 }
@@ -36,10 +39,10 @@ void CheckWriter(const Warp& w, const Instruction& i, int64_t piece, int self) {
   if (when > w.clocks[static_cast<size_t>(agent)] && agent != self)
     Race(w, i, piece, "write", agent);
 }
-void Write(Warp& w, const Instruction& i, uint64_t address, int64_t bytes, int self) {
+// `self`: whose earlier writes need no order; -1: nobody's.
+void Write(Warp& w, const Instruction& i, uint64_t address, int64_t bytes, int self,
+           uint32_t mark) {
   Block& b = *w.block;
-  const uint32_t mark =
-      static_cast<uint32_t>(self) << kClockBits | w.clocks[static_cast<size_t>(self)];
   const int64_t begin = PieceAt(address), end = begin + std::max<int64_t>(1, bytes / 2);
   for (int64_t p = begin; p < end; ++p) CheckWriter(w, i, p, self);
   for (int agent = 0; agent < Agents(b); ++agent) {
@@ -65,7 +68,7 @@ void StartBlock(Block& b) {
   b.readers.assign(pieces * static_cast<size_t>(Agents(b)), 0);
   for (const auto& w : b.warps) {
     w->clocks.assign(static_cast<size_t>(Agents(b)), 0);
-    w->clocks[static_cast<size_t>(w->index)] = w->clocks.back() = 1;
+    w->clocks[static_cast<size_t>(w->index)] = 1;
   }
 }
 
@@ -79,17 +82,19 @@ void ReadShared(Warp& w, const Instruction& i, uint64_t address, int64_t bytes) 
 }
 
 void WriteShared(Warp& w, const Instruction& i, uint64_t address, int64_t bytes, int lane) {
-  Write(w, i, address, bytes, w.index);
+  Write(w, i, address, bytes, w.index, Mark(w.index, w.clocks[static_cast<size_t>(w.index)]));
   const uint64_t first = (address - kSharedBase) / 16,
                  last = (address - kSharedBase + static_cast<uint64_t>(bytes) - 1) / 16;
   for (uint64_t at = first; at <= last; ++at)
     w.block->written[at] = {++w.block->grid->now, w.index * kLanes + lane};
 }
 
-void WriteSharedByCopy(Warp& w, const Instruction& i, uint64_t address, int64_t bytes) {
-  Write(w, i, address, bytes, CopyAgent(*w.block));
+uint32_t WriteSharedByCopy(Warp& w, const Instruction& i, uint64_t address, int64_t bytes) {
+  const uint32_t when = ++w.block->tensor_copies_begun;
+  Write(w, i, address, bytes, -1, Mark(CopyAgent(*w.block), when));
   const auto first = w.block->written.begin() + static_cast<int64_t>(address - kSharedBase) / 16;
   std::fill(first, first + bytes / 16, Block::Written{});
+  return when;
 }
 
 void CheckFenced(const Warp& w, const Instruction& i, uint64_t address) {

@@ -14,8 +14,8 @@ void StartBlock(Block& block);
 // Ordinary accesses of a lane, which copies of cp.async are, too.
 void ReadShared(Warp& w, const Instruction& i, uint64_t address, int64_t bytes);
 void WriteShared(Warp& w, const Instruction& i, uint64_t address, int64_t bytes, int lane);
-// A tensor copy that the warp begins.
-void WriteSharedByCopy(Warp& w, const Instruction& i, uint64_t address, int64_t bytes);
+// A tensor copy that the warp begins; its clock, which who waits for it learns.
+uint32_t WriteSharedByCopy(Warp& w, const Instruction& i, uint64_t address, int64_t bytes);
 // Products read these 2 bytes: is it known to them what was written?
 void CheckFenced(const Warp& w, const Instruction& i, uint64_t address);
 

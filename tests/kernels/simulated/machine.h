@@ -127,6 +127,7 @@ struct Block {
   Barrier barriers[16];
   std::map<uint32_t, PhaseBarrier> phase_barriers;  // by address
   std::deque<TensorCopy> tensor_copies;
+  uint32_t tensor_copies_begun = 0;
 
   // hazards.h. By 16 bytes: which thread wrote them last as seen by ordinary loads, and when.
   struct Written {

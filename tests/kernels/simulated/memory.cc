@@ -126,6 +126,7 @@ Operation OfType(const std::string& type, size_t count) {
   if (type == "f32") return OfCount<kSpace, kLoad, float>(count);
   if (type == "f64") return OfCount<kSpace, kLoad, double>(count);
   if (type == "u8" || type == "b8") return OfCount<kSpace, kLoad, uint8_t>(count);
+  if (type == "s8") return OfCount<kSpace, kLoad, int8_t>(count);
   if (type == "u16" || type == "b16") return OfCount<kSpace, kLoad, uint16_t>(count);
   if (type == "u32" || type == "b32") return OfCount<kSpace, kLoad, uint32_t>(count);
   if (type == "s32") return OfCount<kSpace, kLoad, int32_t>(count);

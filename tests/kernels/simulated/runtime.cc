@@ -1,6 +1,4 @@
-// CUDA's run-time library for the simulated device: what kernels/cuda and its tests use. Work is
-// done as late as it may be, when somebody waits for its stream, so that who forgets to wait, or
-// changes what is still to be read, notices.
+// CUDA's run-time library for the simulated device: what kernels/cuda and its tests use.
 
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -8,13 +6,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <mutex>
-#include <set>
-#include <utility>
+#include <map>
+#include <string>
 
 #include "tests/kernels/simulated/device_memory.h"
 #include "tests/kernels/simulated/machine.h"
+#include "tests/kernels/simulated/streams.h"
 
 namespace hone::simulated {
 namespace {
@@ -23,57 +20,20 @@ constexpr int kProcessors = 3;  // few, so that every block takes several tiles
 constexpr int kSharedLimit = 227 << 10;
 constexpr uint64_t kDeviceBytes = uint64_t{32} << 30;
 
-using Work = std::vector<std::function<void()>>;
-
-struct Stream {
-  Work queue;
-  Work* captured = nullptr;  // where work goes instead
-};
 struct Function {
   std::string name;
   int dynamic_shared_bytes = 48 << 10;  // the most that is allowed
 };
-
 struct Runtime {
-  std::recursive_mutex mutex;
   std::map<std::string, Kernel> kernels;
   std::map<const void*, Function> functions;
-  Stream default_stream;
-  std::set<Stream*> streams = {&default_stream};
   std::map<const uint8_t*, size_t> pinned;
-  cudaError_t last_error = cudaSuccess;
 };
 Runtime& The() {
   static Runtime& runtime = *new Runtime;
   return runtime;
 }
-using Lock = std::lock_guard<std::recursive_mutex>;
 
-cudaError_t Result(cudaError_t e) {
-  if (e != cudaSuccess) The().last_error = e;
-  return e;
-}
-Stream& Of(cudaStream_t stream) {
-  if (stream == nullptr) return The().default_stream;
-  Stream* const s = reinterpret_cast<Stream*>(stream);
-  if (!The().streams.contains(s)) Stop("a stream that is not there");
-  return *s;
-}
-void Finish(Stream& s) {
-  const Work queue = std::exchange(s.queue, {});
-  for (const auto& work : queue) work();
-}
-void FinishAll() {
-  for (Stream* s : The().streams) Finish(*s);
-}
-cudaError_t Do(Stream& s, std::function<void()> work) {
-  (s.captured != nullptr ? *s.captured : s.queue).push_back(std::move(work));
-  return cudaSuccess;
-}
-bool AnyCaptured() {
-  return std::any_of(The().streams.begin(), The().streams.end(),
-                     [](const Stream* s) { return s->captured != nullptr; });
-}
 bool IsPinned(const void* p) {
   const auto* const at = static_cast<const uint8_t*>(p);
   auto it = The().pinned.upper_bound(at);
@@ -192,7 +152,7 @@ cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* host) {
 }
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 blocks, dim3 threads, void** arguments,
                                size_t shared_bytes, cudaStream_t stream) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   const Function& f = FunctionAt(kernel);
   Grid grid{.kernel = &KernelOf(f),
             .blocks = ExtentOf(blocks),
@@ -242,19 +202,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   }
 }
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   *total = kDeviceBytes;
   *available = kDeviceBytes - std::min(kDeviceBytes, AllocatedBytes());
   return cudaSuccess;
-}
-cudaError_t cudaDeviceSynchronize() {
-  const Lock lock(The().mutex);
-  FinishAll();
-  return cudaSuccess;
-}
-cudaError_t cudaGetLastError() {
-  const Lock lock(The().mutex);
-  return std::exchange(The().last_error, cudaSuccess);
 }
 const char* cudaGetErrorString(cudaError_t e) {
   switch (e) {
@@ -284,7 +235,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** f, unsigne
 // Kernels.
 
 cudaError_t cudaFuncSetAttribute(const void* host, cudaFuncAttribute attribute, int value) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   Function& f = FunctionAt(host);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize ||
       value + KernelOf(f).static_shared_bytes > kSharedLimit)
@@ -293,7 +244,7 @@ cudaError_t cudaFuncSetAttribute(const void* host, cudaFuncAttribute attribute, 
   return cudaSuccess;
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* host) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   *attributes = {};
   attributes->sharedSizeBytes = static_cast<size_t>(KernelOf(FunctionAt(host)).static_shared_bytes);
   return cudaSuccess;
@@ -312,19 +263,19 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
 // Memory.
 
 cudaError_t cudaMalloc(void** p, size_t bytes) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   if (AnyCaptured()) return Result(cudaErrorStreamCaptureUnsupported);
   if (AllocatedBytes() + bytes > kDeviceBytes) return Result(cudaErrorMemoryAllocation);
   *p = AllocateDevice(bytes, /*managed=*/false);
   return cudaSuccess;
 }
 cudaError_t cudaMallocManaged(void** p, size_t bytes, unsigned) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   *p = AllocateDevice(bytes, /*managed=*/true);
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* p) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   if (AnyCaptured()) return Result(cudaErrorStreamCaptureUnsupported);
   FinishAll();
   if (p != nullptr) FreeDevice(p);
@@ -332,23 +283,23 @@ cudaError_t cudaFree(void* p) {
 }
 // In what is captured, memory has one place for ever.
 cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   *p = AllocateDevice(bytes, /*managed=*/false);
   return cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* p, cudaStream_t stream) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   if (Of(stream).captured != nullptr) return cudaSuccess;
   return Do(Of(stream), [p] { FreeDevice(p); });
 }
 cudaError_t cudaMallocHost(void** p, size_t bytes) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   *p = std::malloc(bytes);
   The().pinned[static_cast<uint8_t*>(*p)] = bytes;
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* p) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   FinishAll();
   The().pinned.erase(static_cast<uint8_t*>(p));
   std::free(p);
@@ -361,13 +312,13 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   if (!IsDevice(p)) return Result(cudaErrorInvalidValue);
   return Do(Of(stream), [=] { std::memset(Reach(p, bytes), value, bytes); });
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  const Lock lock(The().mutex);
+  const Lock lock;
   const bool to_device = kind != cudaMemcpyDeviceToHost,
              from_device = kind != cudaMemcpyHostToDevice;
   if ((to_device && !IsDevice(to)) || (from_device && !IsDevice(from)))
@@ -383,99 +334,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   copy();
   return cudaSuccess;
 }
-cudaError_t cudaMemcpy2DAsync(void* to, size_t to_stride, const void* from, size_t from_stride,
-                              size_t width, size_t rows, cudaMemcpyKind kind, cudaStream_t stream) {
-  const Lock lock(The().mutex);
-  if (kind != cudaMemcpyDeviceToDevice || to_stride < width || from_stride < width)
-    return Result(cudaErrorInvalidValue);
-  return Do(Of(stream), [=] {
-    for (size_t row = 0; row < rows; ++row)
-      std::memcpy(Reach(static_cast<char*>(to) + row * to_stride, width),
-                  Reach(static_cast<const char*>(from) + row * from_stride, width), width);
-  });
-}
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   const cudaError_t e = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
   return e == cudaSuccess ? cudaStreamSynchronize(nullptr) : e;
-}
-
-// Streams, events and graphs.
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  const Lock lock(The().mutex);
-  *stream = reinterpret_cast<cudaStream_t>(*The().streams.insert(new Stream).first);
-  return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
-  return cudaStreamCreateWithFlags(stream, flags);
-}
-cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  *least = 0;
-  *greatest = -5;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const Lock lock(The().mutex);
-  Stream& s = Of(stream);
-  Finish(s);
-  The().streams.erase(&s);
-  delete &s;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const Lock lock(The().mutex);
-  if (Of(stream).captured != nullptr) return Result(cudaErrorStreamCaptureUnsupported);
-  Finish(Of(stream));
-  return cudaSuccess;
-}
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  const Lock lock(The().mutex);
-  if (stream == nullptr || Of(stream).captured != nullptr)
-    return Result(cudaErrorStreamCaptureUnsupported);
-  Of(stream).captured = new Work;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  const Lock lock(The().mutex);
-  *graph = reinterpret_cast<cudaGraph_t>(std::exchange(Of(stream).captured, nullptr));
-  return *graph == nullptr ? Result(cudaErrorInvalidValue) : cudaSuccess;
-}
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
-  *made = reinterpret_cast<cudaGraphExec_t>(new Work(*reinterpret_cast<Work*>(graph)));
-  return cudaSuccess;
-}
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  delete reinterpret_cast<Work*>(graph);
-  return cudaSuccess;
-}
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t made) {
-  delete reinterpret_cast<Work*>(made);
-  return cudaSuccess;
-}
-cudaError_t cudaGraphLaunch(cudaGraphExec_t made, cudaStream_t stream) {
-  const Lock lock(The().mutex);
-  Stream& s = Of(stream);
-  if (s.captured != nullptr) return Result(cudaErrorStreamCaptureUnsupported);
-  for (const auto& work : *reinterpret_cast<const Work*>(made)) s.queue.push_back(work);
-  return cudaSuccess;
-}
-// An event is the stream that recorded it last; to wait for it is to wait for the stream.
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = reinterpret_cast<cudaEvent_t>(new Stream*(nullptr));
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const Lock lock(The().mutex);
-  *reinterpret_cast<Stream**>(event) = &Of(stream);
-  return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  const Lock lock(The().mutex);
-  Stream* const s = *reinterpret_cast<Stream**>(event);
-  if (s != nullptr && The().streams.contains(s)) Finish(*s);
-  return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete reinterpret_cast<Stream**>(event);
-  return cudaSuccess;
 }
