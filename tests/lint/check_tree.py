@@ -23,7 +23,7 @@ PLACES = {
     r"curl/": r"libs/http/.*\.cc$",
     r"(?:flint/|(?:arb|acb)\w*\.h|ca\.h)": r"libs/reward/math/",
     r"rocksdb/": r"(?:libs/buffer/.*\.cc$|tests/buffer/)",
-    r"(?:cuda_runtime|cuda_bf16|cuda_fp16|cuda_fp8|cublas\w*|cuda|nccl)\.h": r"(?:kernels/cuda/|libs/dist/nccl|tests/kernels/cuda|bench/)",
+    r"(?:cuda_runtime|cuda_bf16|cuda_fp16|cuda_fp8|cublas\w*|cuda|nccl)\.h": r"(?:kernels/cuda/|libs/dist/nccl|tests/kernels/(?:cuda|simulated)|bench/)",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 
