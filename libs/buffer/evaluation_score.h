@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "proto/hone/v1/storage.pb.h"
+#include "proto/hone/v1/trajectory.pb.h"
 
 namespace hone {
 

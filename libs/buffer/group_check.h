@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "proto/hone/v1/storage.pb.h"
+#include "proto/hone/v1/trajectory.pb.h"
 
 namespace hone {
 

@@ -117,7 +117,7 @@ TEST_CASE("requests that cannot be served are refused with the reason", "[engine
   refused([](GroupRequest& r) { r.prompt.assign(256, 2); }, Code::kInvalidArgument);
   refused([](GroupRequest& r) { r.sampling.set_max_new_tokens(0); }, Code::kInvalidArgument);
   refused([](GroupRequest& r) { r.sampling.set_top_p(1.5f); }, Code::kInvalidArgument);
-  refused([](GroupRequest& r) { r.sampling.add_stop("x"); }, Code::kInvalidArgument);
+  refused([](GroupRequest& r) { r.sampling.add_stop(std::string("x")); }, Code::kInvalidArgument);
   refused(
       [](GroupRequest& r) {
         r.prompt.assign(100, 2);

@@ -132,18 +132,18 @@ absl::StatusOr<std::vector<v1::Group>> Generate(Context& context, const Flags& f
                           absl::StrCat(flags.prompts, ":", prompts[i].line, ": ", s.message()));
     };
     // As rollout workers do.
-    absl::StatusOr<PromptTokens> tokens = EncodePrompt(folder, prompt);
-    if (!tokens.ok()) return at(tokens.status());
+    absl::StatusOr<PromptTokens> encoded = EncodePrompt(folder, prompt);
+    if (!encoded.ok()) return at(encoded.status());
     v1::Group& group = groups[i];
     group.set_issue(static_cast<int64_t>(i));
     group.set_prompt_id(prompt.id());
-    group.set_prompt_text(tokens->text);
-    group.mutable_prompt_token_ids()->Assign(tokens->ids.begin(), tokens->ids.end());
+    group.set_prompt_text(encoded->text);
+    group.mutable_prompt_token_ids()->Assign(encoded->ids.begin(), encoded->ids.end());
     *group.mutable_sampling() = flags.sampling;
     group.set_seed(flags.seed);
     GroupRequest request;
     request.id = i;
-    request.prompt = std::move(tokens->ids);
+    request.prompt = std::move(encoded->ids);
     request.group_size = flags.samples;
     request.sampling = flags.sampling;
     request.seed = flags.seed;
